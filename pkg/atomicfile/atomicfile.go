@@ -1,0 +1,82 @@
+// Package atomicfile writes files that appear whole or not at all: the content goes to a temporary file in the target's
+// folder, which is synced, renamed over the target, and made durable by syncing the folder. The order of these steps is
+// the one of restic's local backend (internal/backend/local/local.go). It also has the append-and-sync journal, which is
+// the one kind of file that grows in place.
+package atomicfile
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// File is a file being written. Commit makes it appear under its name; Close without Commit leaves nothing behind.
+type File struct {
+	*os.File
+	target string
+	done   bool
+}
+
+// Create starts writing the file that will be called name. The folder must exist.
+func Create(name string) (*File, error) {
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".tmp-*")
+	if err != nil {
+		return nil, fmt.Errorf("cannot write %s: %w", name, err)
+	}
+	if err := f.Chmod(0o644); err != nil {
+		_ = f.Close() // the chmod error is the one to report
+		_ = os.Remove(f.Name())
+		return nil, fmt.Errorf("cannot write %s: %w", name, err)
+	}
+	return &File{File: f, target: name}, nil
+}
+
+// Commit syncs the content, gives the file its name and syncs the folder.
+func (f *File) Commit() error {
+	if f.done {
+		return fmt.Errorf("write %s: %w", f.target, fs.ErrClosed)
+	}
+	f.done = true
+	err := f.Sync()
+	if cerr := f.File.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), f.target)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("write %s: %w", f.target, err), removeIfThere(f.Name()))
+	}
+	return syncDir(filepath.Dir(f.target))
+}
+
+// Close drops the file when it was not committed, and does nothing after Commit, so it can be deferred.
+func (f *File) Close() error {
+	if f.done {
+		return nil
+	}
+	f.done = true
+	return errors.Join(f.File.Close(), removeIfThere(f.Name()))
+}
+
+// Write writes data as the whole content of name.
+func Write(name string, data []byte) error {
+	f, err := Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close() //nolint:errcheck // a no-op after Commit, and the earlier error is the one to report
+	if _, err := f.Write(data); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return f.Commit()
+}
+
+func removeIfThere(name string) error {
+	if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}

@@ -1,0 +1,104 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/vbauerster/mpb/v8"
+	"github.com/vbauerster/mpb/v8/decor"
+)
+
+// Progress shows how far long work is: a bar with an ETA on a terminal, plain lines elsewhere, nothing when quiet.
+type Progress interface {
+	// Step says that one unit of work that was estimated to take est has been done, and what comes next.
+	Step(next string, est time.Duration)
+	// Done ends the display.
+	Done()
+}
+
+// NewProgress starts a display on w for work estimated to take total in n steps.
+func NewProgress(w io.Writer, label string, n int, total time.Duration, quiet bool) Progress {
+	switch {
+	case quiet || n == 0:
+		return silent{}
+	case IsTerminal(w):
+		return newBar(w, label, total)
+	}
+	return &lines{w: w, label: label, n: n, total: total, start: time.Now(), last: time.Now()}
+}
+
+type silent struct{}
+
+func (silent) Step(string, time.Duration) {}
+func (silent) Done()                      {}
+
+// lines prints a line at most every lineEvery.
+type lines struct {
+	w           io.Writer
+	label       string
+	n, done     int
+	total, past time.Duration
+	start, last time.Time
+}
+
+const lineEvery = 10 * time.Second
+
+func (l *lines) Step(next string, est time.Duration) {
+	l.done++
+	l.past += est
+	if l.done != l.n && time.Since(l.last) < lineEvery {
+		return
+	}
+	l.last = time.Now()
+	fmt.Fprintf(l.w, "%s: %d/%d%s%s\n", l.label, l.done, l.n, l.eta(), suffix(next))
+}
+
+// eta scales the estimate of what is left by how the estimate of what is done held so far.
+func (l *lines) eta() string {
+	if l.past <= 0 || l.done == l.n {
+		return ""
+	}
+	left := float64(l.total-l.past) * float64(time.Since(l.start)) / float64(l.past)
+	return fmt.Sprintf(", about %s left", time.Duration(left).Round(time.Second))
+}
+
+func (l *lines) Done() {}
+
+func suffix(next string) string {
+	if next == "" {
+		return ""
+	}
+	return ", next " + next
+}
+
+// bar is a progress bar whose length is estimated time, so that its ETA holds when steps differ a hundredfold.
+type bar struct {
+	p    *mpb.Progress
+	bar  *mpb.Bar
+	next string
+	last time.Time
+}
+
+func newBar(w io.Writer, label string, total time.Duration) *bar {
+	b := &bar{p: mpb.New(mpb.WithOutput(w), mpb.WithWidth(40)), last: time.Now()}
+	b.bar = b.p.AddBar(max(int64(total), 1),
+		mpb.PrependDecorators(decor.Name(label+" ")),
+		mpb.AppendDecorators(
+			decor.Percentage(),
+			decor.Name(" ETA "),
+			decor.EwmaETA(decor.ET_STYLE_GO, 30),
+			decor.Any(func(decor.Statistics) string { return " " + b.next })))
+	return b
+}
+
+func (b *bar) Step(next string, est time.Duration) {
+	b.next = next
+	b.bar.EwmaIncrInt64(int64(est), time.Since(b.last))
+	b.last = time.Now()
+}
+
+func (b *bar) Done() {
+	b.bar.SetTotal(-1, true)
+	b.p.Wait()
+}

@@ -1,0 +1,152 @@
+package record
+
+import (
+	"fmt"
+
+	"github.com/banterhearts/bh/pkg/units"
+)
+
+// Run is one measured run, or one planned run that did not happen and says why.
+//
+// All measurements are per iteration: a short run is repeated Iterations times back to back inside one window so that
+// the power sensor resolves it, and LatencyNS is the mean over those iterations. The window itself is StartUnixNS to
+// EndUnixNS.
+type Run struct {
+	Schema       Schema       `json:"schema"`
+	Experiment   string       `json:"experiment"`
+	RunID        string       `json:"run_id"`
+	Host         string       `json:"host"`
+	Backend      string       `json:"backend"`
+	Model        string       `json:"model"`
+	Precision    string       `json:"precision"`
+	Device       Device       `json:"device"`
+	Settings     string       `json:"settings"` // backend settings beyond precision and threads, as k=v,k=v in key order
+	Scenario     string       `json:"scenario"`
+	Mode         Mode         `json:"mode"`
+	BatchSize    int64        `json:"batch_size"`
+	PromptTokens units.Tokens `json:"prompt_tokens"`  // per sequence, padded length
+	MaxNewTokens units.Tokens `json:"max_new_tokens"` // per sequence; 0 for prefill
+	Session      int64        `json:"session"`        // which worker process, from 0
+	Repetition   int64        `json:"repetition"`     // from 0
+	OrderIndex   int64        `json:"order_index"`    // place in the executed order, from 0
+	Seed         int64        `json:"seed"`
+	Threads      int64        `json:"threads"` // intra-op threads asked of the backend; 0 where it chose itself
+	Status       Status       `json:"status"`
+	Reason       string       `json:"reason"` // machine-readable, empty when ok
+	Detail       string       `json:"detail"` // for people, empty when ok
+
+	StartUnixNS     *int64                 `json:"start_unix_ns"`
+	EndUnixNS       *int64                 `json:"end_unix_ns"`
+	LatencyNS       *int64                 `json:"latency_ns"`
+	TTFTNS          *int64                 `json:"ttft_ns"`              // time to first token; null for prefill
+	ITLNS           []int64                `json:"itl_ns"`               // gaps between tokens, mean over iterations
+	IterationNS     []int64                `json:"iteration_latency_ns"` // latency of each iteration
+	TokensProcessed *units.Tokens          `json:"tokens_processed"`
+	TokensGenerated *units.Tokens          `json:"tokens_generated"`
+	Iterations      *int64                 `json:"iterations"`
+	ThroughputTokS  *units.TokensPerSecond `json:"throughput_tok_s"`
+	RSSPeakBytes    *units.Bytes           `json:"rss_peak_bytes"`
+	VRAMPeakBytes   *units.Bytes           `json:"vram_peak_bytes"`
+	GCDuringWindow  *int64                 `json:"gc_during_window"` // garbage collections inside the window; 0 is the promise
+	ToolGapNS       *int64                 `json:"tool_gap_ns"`      // time the tool itself took since the worker's previous run ended
+	OutputHash      string                 `json:"output_hash"`      // SHA-256 of the token ids that came out
+
+	EnergyJoules    *units.Joules  `json:"energy_joules"` // per iteration
+	PowerMeanW      *units.Watts   `json:"power_mean_w"`  // of the device that did the work
+	PowerSamples    *int64         `json:"power_samples"` // power readings inside the window
+	PowerSource     string         `json:"power_source"`
+	EnergyGrade     Grade          `json:"energy_grade"`
+	EnergyReasons   string         `json:"energy_reasons"` // why not a better grade, comma-separated codes
+	GPUPowerMeanW   *units.Watts   `json:"gpu_power_mean_w"`
+	CPUPowerMeanW   *units.Watts   `json:"cpu_power_mean_w"`
+	GPUTempMeanC    *units.Celsius `json:"gpu_temp_mean_c"`
+	GPUMemMeanBytes *units.Bytes   `json:"gpu_mem_mean_bytes"`
+	GPUUtilMeanPct  *units.Percent `json:"gpu_util_mean_pct"`
+}
+
+var _ Record = (*Run)(nil)
+
+// Kind is SchemaRun.
+func (*Run) Kind() Schema { return SchemaRun }
+
+// Key identifies a run among all runs: a run id is unique within an experiment on a host.
+func (r *Run) Key() string { return r.Experiment + "\x00" + r.Host + "\x00" + r.RunID }
+
+// Tokens is what throughput counts: prompt tokens for prefill, new tokens otherwise. It is nil when the run is not ok.
+func (r *Run) Tokens() *units.Tokens {
+	if r.Mode == Prefill {
+		return r.TokensProcessed
+	}
+	return r.TokensGenerated
+}
+
+// Validate implements Record.
+func (r *Run) Validate() error {
+	c := new(checker)
+	c.schema(r.Schema, SchemaRun)
+	required(c, "run_id", r.RunID)
+	required(c, "backend", r.Backend)
+	required(c, "scenario", r.Scenario)
+	oneOf(c, "mode", r.Mode, Modes()...)
+	oneOf(c, "device", r.Device, CPU, GPU)
+	oneOf(c, "status", r.Status, OK, Degraded, Failed)
+	atLeast(c, "batch_size", r.BatchSize, 1)
+	atLeast(c, "prompt_tokens", r.PromptTokens, 1)
+	atLeast(c, "max_new_tokens", r.MaxNewTokens, 0)
+	if r.EnergyGrade != "" {
+		oneOf(c, "energy_grade", r.EnergyGrade, GradeA, GradeB, GradeC, GradeD)
+	}
+	if r.Status == OK {
+		r.validateMeasured(c)
+	} else {
+		r.validateAbsent(c)
+	}
+	return c.err()
+}
+
+// validateMeasured checks a run with status ok.
+func (r *Run) validateMeasured(c *checker) {
+	present(c, "start_unix_ns", r.StartUnixNS)
+	present(c, "end_unix_ns", r.EndUnixNS)
+	present(c, "latency_ns", r.LatencyNS)
+	positive(c, "latency_ns", r.LatencyNS)
+	present(c, "tokens_processed", r.TokensProcessed)
+	positive(c, "tokens_processed", r.TokensProcessed)
+	if r.Mode != Prefill {
+		present(c, "tokens_generated", r.TokensGenerated)
+		positive(c, "tokens_generated", r.TokensGenerated)
+	}
+	present(c, "throughput_tok_s", r.ThroughputTokS)
+	positive(c, "throughput_tok_s", r.ThroughputTokS)
+	present(c, "iterations", r.Iterations)
+	positive(c, "iterations", r.Iterations)
+	positive(c, "ttft_ns", r.TTFTNS)
+	for i, gap := range r.ITLNS {
+		if gap < 0 {
+			c.fail(fmt.Sprintf("itl_ns[%d]", i), gap, "a number of at least 0")
+		}
+	}
+	if r.StartUnixNS != nil && r.EndUnixNS != nil && *r.EndUnixNS <= *r.StartUnixNS {
+		c.fail("end_unix_ns", *r.EndUnixNS, fmt.Sprintf("a time after start_unix_ns %d", *r.StartUnixNS))
+	}
+	nonNegative(c, "energy_joules", r.EnergyJoules)
+	nonNegative(c, "power_mean_w", r.PowerMeanW)
+	nonNegative(c, "gpu_power_mean_w", r.GPUPowerMeanW)
+	nonNegative(c, "cpu_power_mean_w", r.CPUPowerMeanW)
+	finite(c, "gpu_temp_mean_c", r.GPUTempMeanC)
+	nonNegative(c, "gpu_util_mean_pct", r.GPUUtilMeanPct)
+}
+
+// validateAbsent checks a run that did not end ok: a reason, and nothing that looks like a measurement.
+func (r *Run) validateAbsent(c *checker) {
+	if r.Reason == "" {
+		c.fail("reason", "", "a reason in a run with status "+string(r.Status))
+	}
+	absent(c, "latency_ns", r.LatencyNS)
+	absent(c, "ttft_ns", r.TTFTNS)
+	absent(c, "tokens_processed", r.TokensProcessed)
+	absent(c, "tokens_generated", r.TokensGenerated)
+	absent(c, "throughput_tok_s", r.ThroughputTokS)
+	absent(c, "energy_joules", r.EnergyJoules)
+	absent(c, "power_mean_w", r.PowerMeanW)
+}
