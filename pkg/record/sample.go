@@ -2,6 +2,10 @@ package record
 
 import "github.com/banterhearts/bh/pkg/units"
 
+// SourceCPUEstimate is the telemetry source that models processor power instead of measuring it. Whoever shows a number
+// that came from it marks the number as an estimate.
+const SourceCPUEstimate = "cpu-estimate"
+
 // Sample is one reading of one device by one telemetry source at one moment. A column that the source does not have is
 // null.
 type Sample struct {
@@ -16,7 +20,8 @@ type Sample struct {
 	UtilPct             *units.Percent   `json:"util_pct"`
 	MemUsedBytes        *units.Bytes     `json:"mem_used_bytes"`
 	ClockMHz            *units.Megahertz `json:"clock_mhz"`
-	Throttle            string           `json:"throttle"` // reasons, comma-separated; empty when none is known
+	Processes           *int64           `json:"processes"` // processes that compute on the device, where the source can tell
+	Throttle            string           `json:"throttle"`  // reasons, comma-separated; empty when none is known
 }
 
 var _ Record = (*Sample)(nil)
@@ -37,5 +42,6 @@ func (s *Sample) Validate() error {
 	nonNegative(c, "util_pct", s.UtilPct)
 	nonNegative(c, "mem_used_bytes", s.MemUsedBytes)
 	nonNegative(c, "clock_mhz", s.ClockMHz)
+	nonNegative(c, "processes", s.Processes)
 	return c.err()
 }
