@@ -1,0 +1,69 @@
+package backend
+
+import (
+	"fmt"
+	"math"
+)
+
+// argmax is the index of the largest logit, the lowest index on a tie: greedy decoding's choice. Logits that hold no
+// number at all are an error.
+func argmax(logits []float32) (int64, error) {
+	best, at := float32(math.Inf(-1)), -1
+	for i, v := range logits {
+		if v > best {
+			best, at = v, i
+		}
+	}
+	if at < 0 {
+		return 0, fmt.Errorf("%s: saw %d logits without a number among them", OutputInvalid, len(logits))
+	}
+	return int64(at), nil
+}
+
+// decoding keeps the state of greedy decoding over a batch: what each sequence has produced and which have ended.
+type decoding struct {
+	eos      int64
+	out      [][]int64 // per sequence, capacity maxNew
+	next     []int64   // the ids to feed next; a sequence that has ended is fed EOS, which no other sequence sees
+	finished []bool
+	left     int // sequences that have not ended
+	count    int64
+}
+
+func newDecoding(batch, maxNew int, eos int64) *decoding {
+	d := &decoding{eos: eos, out: make([][]int64, batch), next: make([]int64, batch), finished: make([]bool, batch)}
+	for i := range d.out {
+		d.out[i] = make([]int64, 0, maxNew)
+	}
+	return d
+}
+
+func (d *decoding) reset() {
+	d.left, d.count = len(d.out), 0
+	for i := range d.out {
+		d.out[i], d.finished[i] = d.out[i][:0], false
+	}
+}
+
+// step takes the logits of the last position of each sequence: logits has batch x seq x vocab values.
+func (d *decoding) step(logits []float32, seq, vocab int) error {
+	for b := range d.out {
+		if d.finished[b] {
+			d.next[b] = d.eos
+			continue
+		}
+		end := (b*seq + seq) * vocab
+		id, err := argmax(logits[end-vocab : end])
+		if err != nil {
+			return err
+		}
+		d.out[b] = append(d.out[b], id)
+		d.next[b] = id
+		d.count++
+		if id == d.eos {
+			d.finished[b] = true
+			d.left--
+		}
+	}
+	return nil
+}

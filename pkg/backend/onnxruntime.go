@@ -1,0 +1,169 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"github.com/banterhearts/bh/pkg/model"
+	"github.com/banterhearts/bh/pkg/ortlib"
+	"github.com/banterhearts/bh/pkg/record"
+)
+
+// graphOptimization is the setting that names ONNX Runtime's graph optimisation level.
+const graphOptimization = "graph_optimization"
+
+var graphLevels = map[string]ort.GraphOptimizationLevel{
+	"all":      ort.GraphOptimizationLevelEnableAll,
+	"extended": ort.GraphOptimizationLevelEnableExtended,
+	"basic":    ort.GraphOptimizationLevelEnableBasic,
+	"disable":  ort.GraphOptimizationLevelDisableAll,
+}
+
+func init() {
+	register(&Backend{
+		Name:    "onnxruntime-cpu",
+		Device:  record.CPU,
+		Summary: "ONNX Runtime " + ortlib.Version + ", CPU execution provider",
+		Capabilities: Capabilities{
+			Modes:      record.Modes(),
+			Precisions: []string{"fp32"},
+			Settings:   map[string][]string{graphOptimization: {"all", "extended", "basic", "disable"}},
+		},
+		Check: checkLibrary,
+		Open:  openCPU,
+	})
+}
+
+func checkLibrary() error {
+	if _, err := ortlib.Find(); err != nil {
+		return &Unavailable{Reason: LibraryNotFound, Detail: err.Error(), Remedy: "run `bh-run setup`"}
+	}
+	return nil
+}
+
+// openCPU loads the library once per process, as its environment is global, and opens the model folder; the graphs are
+// loaded when a task first needs them.
+func openCPU(_ context.Context, spec Spec) (Engine, error) {
+	lib, err := ortlib.Find()
+	if err != nil {
+		return nil, &Unavailable{Reason: LibraryNotFound, Detail: err.Error(), Remedy: "run `bh-run setup`"}
+	}
+	folder, err := model.Open(spec.ModelDir)
+	if err != nil {
+		return nil, &Unavailable{Reason: ModelNotFound, Detail: err.Error(), Remedy: "run `bh-run model build` or `bh-run model import`"}
+	}
+	ort.SetSharedLibraryPath(lib.Path)
+	if !ort.IsInitialized() {
+		if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
+			return nil, &Unavailable{Reason: LibraryFailed, Detail: fmt.Sprintf("%s: %v", lib.Path, err), Remedy: "unset $" + ortlib.EnvVar + " or point it at version " + ortlib.Version}
+		}
+	}
+	return &ortEngine{spec: spec, folder: folder, lib: lib}, nil
+}
+
+// ortEngine holds the sessions of one model.
+type ortEngine struct {
+	spec    Spec
+	folder  *model.Folder
+	lib     ortlib.Library
+	plain   *ort.DynamicAdvancedSession // model.onnx, nil until needed
+	kv      *ort.DynamicAdvancedSession // model_kv.onnx, nil until needed
+	scratch []float32                   // logits, shared by all jobs as only one runs at a time
+}
+
+// Info implements Engine.
+func (e *ortEngine) Info() map[string]string {
+	return map[string]string{
+		"library": "onnxruntime " + ort.GetVersion(),
+		"origin":  e.lib.Origin,
+		"model":   e.folder.Name,
+		"weights": e.folder.WeightsSHA256,
+	}
+}
+
+// Prepare implements Engine.
+func (e *ortEngine) Prepare(task Task) (Job, error) {
+	switch task.Mode {
+	case record.Prefill:
+		return e.preparePrefill(task)
+	case record.Generate:
+		return e.prepareUncached(task)
+	case record.GenerateCached:
+		return e.prepareCached(task)
+	}
+	return nil, &Unavailable{Reason: ModeUnsupported, Detail: string(task.Mode)}
+}
+
+// Close implements Engine.
+func (e *ortEngine) Close() error {
+	var errs []error
+	for _, s := range []*ort.DynamicAdvancedSession{e.plain, e.kv} {
+		if s != nil {
+			errs = append(errs, s.Destroy())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// plainSession is the session of the graph without a cache.
+func (e *ortEngine) plainSession() (*ort.DynamicAdvancedSession, error) {
+	if e.plain == nil {
+		s, err := e.open(e.folder.ONNXPath(), []string{"input_ids", "attention_mask"}, []string{"logits"})
+		if err != nil {
+			return nil, err
+		}
+		e.plain = s
+	}
+	return e.plain, nil
+}
+
+// kvSession is the session of the graph with past keys and values.
+func (e *ortEngine) kvSession() (*ort.DynamicAdvancedSession, error) {
+	if e.kv == nil {
+		in, out := []string{"input_ids", "attention_mask"}, []string{"logits"}
+		for i := range e.folder.Config.NLayer {
+			for _, part := range []string{"key", "value"} {
+				in = append(in, fmt.Sprintf("past_key_values.%d.%s", i, part))
+				out = append(out, fmt.Sprintf("present.%d.%s", i, part))
+			}
+		}
+		s, err := e.open(e.folder.ONNXKVPath(), in, out)
+		if err != nil {
+			return nil, err
+		}
+		e.kv = s
+	}
+	return e.kv, nil
+}
+
+func (e *ortEngine) open(path string, in, out []string) (_ *ort.DynamicAdvancedSession, err error) {
+	opts, err := ort.NewSessionOptions()
+	if err != nil {
+		return nil, fmt.Errorf("session options: %w", err)
+	}
+	defer func() { err = errors.Join(err, opts.Destroy()) }()
+	level := e.spec.Settings[graphOptimization]
+	if level == "" {
+		level = "all"
+	}
+	if err := errors.Join(opts.SetIntraOpNumThreads(e.spec.Threads), opts.SetInterOpNumThreads(1),
+		opts.SetGraphOptimizationLevel(graphLevels[level])); err != nil {
+		return nil, fmt.Errorf("session options: %w", err)
+	}
+	s, err := ort.NewDynamicAdvancedSession(path, in, out, opts)
+	if err != nil {
+		return nil, &Unavailable{Reason: ModelFailed, Detail: fmt.Sprintf("%s: %v", path, err)}
+	}
+	return s, nil
+}
+
+// logits returns n values of scratch memory.
+func (e *ortEngine) logits(n int) []float32 {
+	if len(e.scratch) < n {
+		e.scratch = make([]float32, n)
+	}
+	return e.scratch[:n]
+}

@@ -1,0 +1,102 @@
+// Package matrix reads the description of an experiment (backends x models x scenarios x modes x repetitions) from YAML,
+// says precisely what is wrong with it, and plans it: which runs, in which order. It runs nothing and knows no backend.
+package matrix
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
+)
+
+// Order is how the repetitions of one backend's cells follow each other.
+type Order string
+
+// The orders. Interleaved is a randomised complete block design: each repetition visits every cell once, in an order
+// drawn anew, so that drift of the machine spreads over all cells instead of biasing one.
+const (
+	Sequential  Order = "sequential"  // a cell's repetitions back to back
+	Blocked     Order = "blocked"     // repetition by repetition, cells in the matrix's order
+	Interleaved Order = "interleaved" // repetition by repetition, cells in seeded random order
+)
+
+// Defaults of a matrix file's fields.
+const (
+	DefaultRepetitions = 7
+	DefaultWarmups     = 2
+	DefaultOrder       = Interleaved
+	DefaultSeed        = 42
+	DefaultModel       = "gpt2-124m"
+	DefaultPrecision   = "fp32"
+	DefaultMaxNew      = 8
+	// DefaultMinWindow is how long a measured window lasts at least; a shorter run is repeated inside it. At the default
+	// sampling interval of 50 ms it holds ten power samples, what grade B asks for.
+	DefaultMinWindow = 500 * time.Millisecond
+	// DefaultTimeout is how long one window may last before its worker is killed.
+	DefaultTimeout = 2 * time.Minute
+)
+
+// Matrix is an experiment.
+type Matrix struct {
+	Experiment   string        `yaml:"experiment" json:"experiment"`
+	Model        string        `yaml:"model" json:"model"`                   // a preset's name or a model folder
+	Seed         int64         `yaml:"seed" json:"seed"`                     // of the order and of prompts given as counts
+	Repetitions  int           `yaml:"repetitions" json:"repetitions"`       // measured runs per cell
+	Warmups      int           `yaml:"warmups" json:"warmups"`               // unmeasured runs before a cell's first; 0: none
+	Order        Order         `yaml:"order" json:"order"`                   //
+	Modes        []record.Mode `yaml:"modes" json:"modes"`                   // default: all
+	MaxNewTokens units.Tokens  `yaml:"max_new_tokens" json:"max_new_tokens"` // per sequence, in the generate modes
+	MinWindow    time.Duration `yaml:"min_window" json:"min_window_ns"`      // 0: every window is one run
+	Timeout      time.Duration `yaml:"timeout" json:"timeout_ns"`            // of one window
+	Threads      int           `yaml:"threads" json:"threads"`               // intra-op, for every backend; 0: the physical CPUs it may use
+	Backends     []Backend     `yaml:"backends" json:"backends"`
+	Scenarios    []Scenario    `yaml:"scenarios" json:"scenarios"`
+
+	source source // where the fields stand, for errors found later
+}
+
+// Backend is one backend with its settings; in YAML a bare name is short for a mapping with only a name.
+type Backend struct {
+	Name      string            `yaml:"name" json:"name"`
+	Precision string            `yaml:"precision" json:"precision"` // default fp32
+	Threads   int               `yaml:"threads" json:"threads"`     // 0: the matrix's
+	Settings  map[string]string `yaml:"settings" json:"settings"`   // what only this backend knows
+}
+
+// Scenario is one input shape, given as token counts or as text.
+type Scenario struct {
+	Name         string       `yaml:"name" json:"name"`
+	BatchSize    int64        `yaml:"batch_size" json:"batch_size"`         // sequences in one forward pass; default 1, or one for each prompt
+	PromptTokens units.Tokens `yaml:"prompt_tokens" json:"prompt_tokens"`   // per sequence; given, or counted from Prompts
+	Prompts      []string     `yaml:"prompts" json:"prompts,omitempty"`     // text, instead of prompt_tokens
+	MaxNewTokens units.Tokens `yaml:"max_new_tokens" json:"max_new_tokens"` // 0: the matrix's
+}
+
+// SettingsString is the canonical form of the settings, as the records carry it: k=v,k=v in key order.
+func (b *Backend) SettingsString() string {
+	keys := make([]string, 0, len(b.Settings))
+	for k := range b.Settings {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	for i, k := range keys {
+		keys[i] = k + "=" + b.Settings[k]
+	}
+	return strings.Join(keys, ",")
+}
+
+// Hash is the SHA-256 of the resolved matrix: two runs with the same hash measured the same thing.
+func (m *Matrix) Hash() (string, error) {
+	data, err := json.Marshal(m)
+	if err != nil {
+		return "", fmt.Errorf("hash the matrix %s: %w", m.source.name, err)
+	}
+	sum := sha256.Sum256(data)
+	return hex.EncodeToString(sum[:]), nil
+}
