@@ -15,7 +15,7 @@ func argmax(logits []float32) (int64, error) {
 		}
 	}
 	if at < 0 {
-		return 0, fmt.Errorf("%s: saw %d logits without a number among them", OutputInvalid, len(logits))
+		return 0, &RunError{Reason: OutputInvalid, Detail: fmt.Sprintf("saw %d logits without a number among them", len(logits))}
 	}
 	return int64(at), nil
 }

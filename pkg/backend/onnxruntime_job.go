@@ -22,7 +22,7 @@ type pass struct {
 
 func (p *pass) run() error {
 	if err := p.session.Run(p.in, p.out); err != nil {
-		return fmt.Errorf("%s: %w", RunFailed, err)
+		return &RunError{Reason: RunFailed, Detail: err.Error()}
 	}
 	return nil
 }

@@ -58,3 +58,11 @@ func (u *Unavailable) Error() string {
 	}
 	return fmt.Sprintf("%s: %s; %s", u.Reason, u.Detail, u.Remedy)
 }
+
+// RunError says that a run broke in a backend that otherwise works: it becomes an error run.
+type RunError struct {
+	Reason Reason
+	Detail string
+}
+
+func (e *RunError) Error() string { return string(e.Reason) + ": " + e.Detail }

@@ -1,0 +1,104 @@
+// Package worker runs a backend in a process of its own, so that a crash, an out-of-memory kill or a hang of the backend
+// costs one run and not the experiment. It holds both ends: Serve is the worker's main loop, Client starts a worker and
+// speaks with it.
+//
+// The protocol is one JSON object per line: requests on the worker's standard input, one reply for each on its standard
+// output, in order. Standard error is for people. Version 1 knows four requests: open a model, prepare a task, warm it
+// up, and measure a window of it. All times are taken inside the worker.
+package worker
+
+import (
+	"errors"
+
+	"github.com/banterhearts/bh/pkg/backend"
+)
+
+// Version is the protocol's version, which every request carries.
+const Version = 1
+
+// The requests.
+const (
+	opOpen    = "open"
+	opPrepare = "prepare"
+	opWarmup  = "warmup"
+	opMeasure = "measure"
+)
+
+// request is one line to the worker.
+type request struct {
+	V       int           `json:"v"`
+	ID      int64         `json:"id"`
+	Op      string        `json:"op"`
+	Backend string        `json:"backend,omitempty"` // open
+	Spec    *backend.Spec `json:"spec,omitempty"`    // open
+	Cell    string        `json:"cell,omitempty"`    // prepare, warmup, measure
+	Task    *backend.Task `json:"task,omitempty"`    // prepare
+	Times   int           `json:"times,omitempty"`   // warmup
+	// MinWindowNS asks measure to repeat the task until the window is this long.
+	MinWindowNS int64 `json:"min_window_ns,omitempty"`
+}
+
+// reply is one line from the worker.
+type reply struct {
+	ID     int64             `json:"id"`
+	Error  *failure          `json:"error,omitempty"`
+	Info   map[string]string `json:"info,omitempty"`   // open
+	Window *Window           `json:"window,omitempty"` // measure
+}
+
+// failure is an error on its way through the pipe.
+type failure struct {
+	Unavailable bool   `json:"unavailable"` // it cannot work here, as opposed to: it broke
+	Reason      string `json:"reason"`
+	Detail      string `json:"detail"`
+}
+
+// Window is what one measured window gave. All but the edges is per iteration.
+type Window struct {
+	StartUnixNS  int64   `json:"start_unix_ns"`
+	EndUnixNS    int64   `json:"end_unix_ns"`
+	IterationNS  []int64 `json:"iteration_ns"` // latency of each iteration
+	TTFTNS       int64   `json:"ttft_ns"`      // mean over iterations; 0 for prefill
+	ITLNS        []int64 `json:"itl_ns"`       // mean over iterations, gap by gap
+	Processed    int64   `json:"tokens_processed"`
+	Generated    int64   `json:"tokens_generated"`
+	OutputHash   string  `json:"output_hash"`
+	RSSPeakBytes *int64  `json:"rss_peak_bytes"` // null where the system does not tell
+	GCs          int64   `json:"gcs"`            // garbage collections inside the window
+	// GapNS is the time between the end of the worker's previous window and the start of this one; 0 for the first
+	// window, and where something was prepared or warmed up in between.
+	GapNS int64 `json:"gap_ns"`
+}
+
+// CrashError is the end of the worker in the middle of a request.
+type CrashError struct {
+	Reason backend.Reason // WorkerCrashed or WorkerTimeout
+	Detail string         // how it ended, with its last words
+}
+
+func (e *CrashError) Error() string { return string(e.Reason) + ": " + e.Detail }
+
+// toFailure prepares an error for the pipe.
+func toFailure(err error) *failure {
+	var un *backend.Unavailable
+	if errors.As(err, &un) {
+		detail := un.Detail
+		if un.Remedy != "" {
+			detail += "; " + un.Remedy
+		}
+		return &failure{Unavailable: true, Reason: string(un.Reason), Detail: detail}
+	}
+	var broken *backend.RunError
+	if errors.As(err, &broken) {
+		return &failure{Reason: string(broken.Reason), Detail: broken.Detail}
+	}
+	return &failure{Reason: string(backend.RunFailed), Detail: err.Error()}
+}
+
+// err is the error that went into the pipe.
+func (f *failure) err() error {
+	if f.Unavailable {
+		return &backend.Unavailable{Reason: backend.Reason(f.Reason), Detail: f.Detail}
+	}
+	return &backend.RunError{Reason: backend.Reason(f.Reason), Detail: f.Detail}
+}

@@ -1,0 +1,190 @@
+package worker
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"runtime/debug"
+	"sync/atomic"
+	"time"
+
+	"github.com/banterhearts/bh/pkg/backend"
+)
+
+// server is the state of a worker process.
+type server struct {
+	ctx     context.Context
+	engine  backend.Engine
+	jobs    map[string]*preparedJob
+	lastEnd time.Time // of the last window, zero when something else came after it
+	// unanswered counts requests that were read and not answered yet.
+	unanswered atomic.Int64
+}
+
+// preparedJob is a job and what its window has to know.
+type preparedJob struct {
+	backend.Job
+	processed int64 // prompt tokens of one iteration
+}
+
+// Serve answers requests from in until it ends. When in is closed in the middle of a request, which means that the parent
+// is gone, abandon is called: nobody is left to measure for.
+func Serve(ctx context.Context, in io.Reader, out io.Writer, abandon func()) error {
+	// The collector is run by hand between windows and never inside one.
+	defer debug.SetGCPercent(debug.SetGCPercent(-1))
+	s := &server{ctx: ctx, jobs: map[string]*preparedJob{}}
+	defer s.close()
+	requests := make(chan request)
+	readErr := make(chan error, 1)
+	go func() {
+		defer close(requests)
+		readErr <- s.readRequests(in, requests)
+		if s.unanswered.Load() > 0 {
+			abandon()
+		}
+	}()
+	enc := json.NewEncoder(out)
+	for req := range requests {
+		rep := s.answer(req)
+		s.unanswered.Add(-1) // before the answer, as the parent may hang up as soon as it has it
+		if err := enc.Encode(rep); err != nil {
+			return fmt.Errorf("worker: answer request %d: %w", req.ID, err)
+		}
+	}
+	return <-readErr
+}
+
+// readRequests decodes lines into requests until in ends.
+func (s *server) readRequests(in io.Reader, requests chan<- request) error {
+	dec := json.NewDecoder(bufio.NewReader(in))
+	for {
+		var req request
+		if err := dec.Decode(&req); err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return fmt.Errorf("worker: read a request: %w", err)
+		}
+		s.unanswered.Add(1)
+		requests <- req
+	}
+}
+
+func (s *server) close() {
+	for _, j := range s.jobs {
+		_ = j.Close() // the process is ending and the system takes everything back
+	}
+	if s.engine != nil {
+		_ = s.engine.Close() // as above
+	}
+}
+
+// answer carries out one request; a panic in a backend becomes its error.
+func (s *server) answer(req request) (rep reply) {
+	rep.ID = req.ID
+	defer func() {
+		if p := recover(); p != nil {
+			rep = reply{ID: req.ID, Error: &failure{Reason: string(backend.RunFailed), Detail: fmt.Sprintf("panic: %v", p)}}
+		}
+	}()
+	if req.V != Version {
+		rep.Error = toFailure(fmt.Errorf("protocol version: saw %d, want %d", req.V, Version))
+		return rep
+	}
+	var err error
+	switch req.Op {
+	case opOpen:
+		rep.Info, err = s.open(req)
+	case opPrepare:
+		err = s.prepare(req)
+	case opWarmup:
+		err = s.warmup(req)
+	case opMeasure:
+		rep.Window, err = s.measure(req)
+	default:
+		err = fmt.Errorf("request: saw op %q, want open, prepare, warmup or measure", req.Op)
+	}
+	if err != nil {
+		return reply{ID: req.ID, Error: toFailure(err)}
+	}
+	return rep
+}
+
+func (s *server) open(req request) (map[string]string, error) {
+	b, ok := backend.Lookup(req.Backend)
+	if !ok || req.Spec == nil {
+		return nil, fmt.Errorf("open: saw backend %q with spec %v, want a known one with a spec", req.Backend, req.Spec)
+	}
+	engine, err := b.Open(s.ctx, *req.Spec)
+	if err != nil {
+		return nil, err
+	}
+	s.engine = engine
+	return engine.Info(), nil
+}
+
+func (s *server) prepare(req request) error {
+	if s.engine == nil || req.Task == nil {
+		return errors.New("prepare: saw no open model or no task")
+	}
+	s.lastEnd = time.Time{}
+	job, err := s.engine.Prepare(*req.Task)
+	if err != nil {
+		return err
+	}
+	s.jobs[req.Cell] = &preparedJob{Job: job, processed: int64(req.Task.Prompt.Batch() * req.Task.Prompt.Tokens())}
+	return nil
+}
+
+func (s *server) job(cell string) (*preparedJob, error) {
+	j, ok := s.jobs[cell]
+	if !ok {
+		return nil, fmt.Errorf("cell %q: saw a run before it was prepared", cell)
+	}
+	return j, nil
+}
+
+func (s *server) warmup(req request) error {
+	job, err := s.job(req.Cell)
+	if err != nil {
+		return err
+	}
+	s.lastEnd = time.Time{}
+	for range req.Times {
+		if _, err := job.Run(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// measure repeats the job until the window is long enough. The window's memory is allocated, the heap is collected and
+// the peak of the resident memory is reset before it begins.
+func (s *server) measure(req request) (*Window, error) {
+	job, err := s.job(req.Cell)
+	if err != nil {
+		return nil, err
+	}
+	m := newMeter(s.lastEnd)
+	resetPeakRSS()
+	runtime.GC()
+	gcs := gcCycles()
+	m.begin()
+	for more := true; more; more = m.elapsed() < time.Duration(req.MinWindowNS) {
+		res, err := job.Run()
+		if err != nil {
+			return nil, err
+		}
+		m.add(res)
+	}
+	s.lastEnd = m.end()
+	w := m.window()
+	w.GCs = int64(gcCycles() - gcs)
+	w.Processed = job.processed
+	w.RSSPeakBytes = peakRSS()
+	return w, nil
+}
