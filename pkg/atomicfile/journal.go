@@ -9,7 +9,7 @@ import (
 	"path/filepath"
 )
 
-// Journal appends lines to a file and syncs each one, so that a line that Append has returned for survives a crash of
+// Journal appends lines to a file and syncs each write, so that a line that AppendLines has returned for survives a crash of
 // the process or of the machine.
 type Journal struct {
 	f    *os.File
@@ -60,9 +60,18 @@ func (j *Journal) cutTornLine() (int64, error) {
 	return size - end, err
 }
 
-// Append writes line and a newline in one write and syncs the file.
-func (j *Journal) Append(line []byte) error {
-	if _, err := j.f.Write(append(line[:len(line):len(line)], '\n')); err != nil {
+// Close closes the file; every line is already on disk.
+func (j *Journal) Close() error { return j.f.Close() }
+
+// AppendLines writes whole lines, each with its newline, in one write and syncs the file.
+func (j *Journal) AppendLines(lines []byte) error {
+	if len(lines) == 0 {
+		return nil
+	}
+	if lines[len(lines)-1] != '\n' {
+		return fmt.Errorf("journal %s: saw a last line without its newline", j.name)
+	}
+	if _, err := j.f.Write(lines); err != nil {
 		return fmt.Errorf("journal %s: %w", j.name, err)
 	}
 	if err := j.f.Sync(); err != nil {
@@ -70,6 +79,3 @@ func (j *Journal) Append(line []byte) error {
 	}
 	return nil
 }
-
-// Close closes the file; every line is already on disk.
-func (j *Journal) Close() error { return j.f.Close() }
