@@ -1,0 +1,189 @@
+package report
+
+import (
+	"image/color"
+	"math"
+
+	"golang.org/x/image/font"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+// bar is one horizontal bar.
+type bar struct {
+	Group  string // heading above the first bar of a group; empty where bars are not grouped
+	Label  string
+	Value  float64
+	Low    *float64 // interval of Value; nil where it has none
+	High   *float64
+	Points []float64 // the values that Value is the mean of
+	Color  color.NRGBA
+	Text   string // what stands at the end of the bar
+}
+
+// barChart draws bars from zero, one below the other in the order given.
+type barChart struct {
+	Title, Subtitle, Axis string
+	Bars                  []bar
+}
+
+const (
+	rowHeight   = 22 * vg.Length(1) // of an ungrouped bar
+	groupedRow  = 15 * vg.Length(1) // of a bar in a group, and of its heading
+	barShare    = 0.62              // of the row
+	axisHeight  = 42 * vg.Length(1)
+	pointRadius = 2 * vg.Length(1)
+	labelGap    = 5 * vg.Length(1)
+	centred     = 0.8 * vg.Length(1) // lifts text so that its digits, not its box, stand in the middle of the bar
+)
+
+// drawing lays the chart out. Its height follows from the number of bars.
+func (c barChart) drawing() *Drawing {
+	rows := c.rows()
+	pitch := rowHeight
+	if c.grouped() {
+		pitch = groupedRow
+	}
+	height := headingHeight(c.Title, c.Subtitle, figureWidth) + pitch*vg.Length(len(rows)) + axisHeight + margin
+	return &Drawing{Width: figureWidth, Height: height, draw: func(dc draw.Canvas) {
+		p := plot.New()
+		axes(p)
+		p.X.Min, p.X.Padding = 0, 0
+		p.X.Label.Text = c.Axis
+		p.Y.Min, p.Y.Max, p.Y.Padding = -0.5, float64(len(rows))-0.5, 0
+		p.Y.Tick.Length = 0
+		p.Y.Tick.Marker = plot.ConstantTicks(ticks(rows))
+		p.Add(&barRows{rows: rows})
+		p.Draw(heading(dc, c.Title, c.Subtitle))
+	}}
+}
+
+func (c barChart) grouped() bool { return len(c.Bars) > 0 && c.Bars[0].Group != "" }
+
+// row is a line of the chart: a bar, or the heading of a group when bar is nil.
+type row struct {
+	heading string
+	bar     *bar
+}
+
+// rows lists the lines of the chart from the top.
+func (c barChart) rows() []row {
+	var rows []row
+	group := ""
+	for i := range c.Bars {
+		b := &c.Bars[i]
+		if b.Group != group {
+			group = b.Group
+			rows = append(rows, row{heading: group})
+		}
+		rows = append(rows, row{bar: b})
+	}
+	return rows
+}
+
+// ticks labels the rows on the vertical axis; the first row is the topmost, at the highest value.
+func ticks(rows []row) []plot.Tick {
+	var marks []plot.Tick
+	for i, r := range rows {
+		if r.bar != nil {
+			marks = append(marks, plot.Tick{Value: height(i, len(rows)), Label: r.bar.Label})
+		}
+	}
+	return marks
+}
+
+func height(i, n int) float64 { return float64(n - 1 - i) }
+
+// barRows plots the rows.
+type barRows struct{ rows []row }
+
+var (
+	_ plot.Plotter    = (*barRows)(nil)
+	_ plot.DataRanger = (*barRows)(nil)
+	_ plot.GlyphBoxer = (*barRows)(nil)
+)
+
+// reach is the largest value drawn in the row.
+func (b *bar) reach() float64 {
+	far := b.Value
+	if b.High != nil {
+		far = math.Max(far, *b.High)
+	}
+	for _, v := range b.Points {
+		far = math.Max(far, v)
+	}
+	return far
+}
+
+// DataRange implements plot.DataRanger.
+func (r *barRows) DataRange() (xmin, xmax, ymin, ymax float64) {
+	for _, line := range r.rows {
+		if line.bar != nil {
+			xmax = math.Max(xmax, line.bar.reach())
+		}
+	}
+	return 0, xmax, -0.5, float64(len(r.rows)) - 0.5
+}
+
+// GlyphBoxes implements plot.GlyphBoxer: it keeps room for the texts right of the bars.
+func (r *barRows) GlyphBoxes(p *plot.Plot) []plot.GlyphBox {
+	style := sans(textSize, ink, font.WeightBold)
+	var boxes []plot.GlyphBox
+	for _, line := range r.rows {
+		if line.bar != nil {
+			width := style.Width(line.bar.Text) + labelGap + pointRadius
+			boxes = append(boxes, plot.GlyphBox{X: p.X.Norm(line.bar.reach()), Y: 0.5,
+				Rectangle: vg.Rectangle{Max: vg.Point{X: width}}})
+		}
+	}
+	return boxes
+}
+
+// Plot implements plot.Plotter.
+func (r *barRows) Plot(c draw.Canvas, p *plot.Plot) {
+	x, y := p.Transforms(&c)
+	for _, tick := range p.X.Tick.Marker.Ticks(p.X.Min, p.X.Max) {
+		if !tick.IsMinor() && tick.Value > p.X.Min {
+			c.StrokeLine2(stroke(rule, 0.5), x(tick.Value), c.Min.Y, x(tick.Value), c.Max.Y)
+		}
+	}
+	pitch := c.Size().Y / vg.Length(len(r.rows))
+	for i, line := range r.rows {
+		middle := y(height(i, len(r.rows)))
+		if line.bar == nil {
+			style := sans(textSize, ink, font.WeightBold)
+			style.YAlign = draw.YCenter
+			c.FillText(style, vg.Point{X: c.Min.X + labelGap, Y: middle - pitch/8}, line.heading)
+			continue
+		}
+		line.bar.plot(c, x, middle, pitch*barShare)
+	}
+	c.StrokeLine2(stroke(muted, 0.5), c.Min.X, c.Min.Y, c.Min.X, c.Max.Y)
+}
+
+// plot draws one bar around the height middle.
+func (b *bar) plot(c draw.Canvas, x func(float64) vg.Length, middle, thick vg.Length) {
+	c.FillPolygon(b.Color, []vg.Point{
+		{X: c.Min.X, Y: middle - thick/2}, {X: x(b.Value), Y: middle - thick/2},
+		{X: x(b.Value), Y: middle + thick/2}, {X: c.Min.X, Y: middle + thick/2}})
+	for _, v := range b.Points {
+		at := vg.Point{X: x(v), Y: middle}
+		c.DrawGlyph(draw.GlyphStyle{Color: paper, Radius: pointRadius, Shape: draw.CircleGlyph{}}, at)
+		c.DrawGlyph(draw.GlyphStyle{Color: ink, Radius: pointRadius, Shape: draw.RingGlyph{}}, at)
+	}
+	if b.Low != nil && b.High != nil {
+		whisker(c, x(math.Max(*b.Low, 0)), x(*b.High), middle, thick/2)
+	}
+	style := sans(textSize, ink, font.WeightBold)
+	style.YAlign = draw.YCenter
+	c.FillText(style, vg.Point{X: x(b.reach()) + labelGap + pointRadius, Y: middle + centred}, b.Text)
+}
+
+// whisker draws a horizontal interval with caps.
+func whisker(c draw.Canvas, from, to, middle, cap vg.Length) {
+	s := stroke(ink, 1)
+	c.StrokeLine2(s, from, middle, to, middle)
+	c.StrokeLine2(s, from, middle-cap/2, from, middle+cap/2)
+	c.StrokeLine2(s, to, middle-cap/2, to, middle+cap/2)
+}

@@ -1,0 +1,62 @@
+package report
+
+import (
+	"github.com/banterhearts/bh/pkg/compare"
+	"github.com/banterhearts/bh/pkg/cost"
+	"github.com/banterhearts/bh/pkg/manifest"
+	"github.com/banterhearts/bh/pkg/matrix"
+	"github.com/banterhearts/bh/pkg/record"
+)
+
+// Inputs is all that a report is made from. Equal inputs give an equal report, byte by byte.
+type Inputs struct {
+	Title     string
+	Method    string // assumption set of the cost rows that section 4 shows
+	Cells     []record.Cell
+	CellsName string // the file that Cells were read from or summarised from, seen from the report's folder, like all names
+	FromRuns  bool   // Cells were summarised from run records; false for an archive of cells
+	Runs      RunFacts
+	Costs     []record.Cost // of every method
+	CostsName string
+	Stats     *compare.Document
+	StatsName string
+	Book      *cost.Book
+	BookName  string
+	Matrix    *matrix.Matrix     // nil where none is known
+	Manifest  *manifest.Manifest // nil where there is none
+	Sensors   []SensorFacts      // what telemetry read, by source and device; nil where there is no file of samples
+	Artifacts []Artifact         // the files read, with the hashes they had
+	Rejected  []string           // what was wrong with rows that could not be taken
+}
+
+// RunFacts are what the report says of single runs. It is zero for an archive of cells.
+type RunFacts struct {
+	GCKnown      int                               // good runs that say whether a garbage collection fell into their window
+	GCSeen       int                               // those with one
+	ToolGapNS    []int64                           // time the tool itself took between two runs of a worker
+	PowerSamples []int64                           // power readings in each window
+	Iterations   []int64                           // repetitions of the work in each window
+	Outputs      map[OutputKey]map[string][]string // backends by hash of their output, for each task
+}
+
+// OutputKey is a task that must give the same tokens on every backend that runs the same weights.
+type OutputKey struct {
+	Model    string
+	Mode     record.Mode
+	Scenario string
+}
+
+// SensorFacts sum up what one telemetry source read from one device.
+type SensorFacts struct {
+	Source, Device  string
+	Samples         int
+	Power           int // samples with a power or an energy counter
+	FirstNS, LastNS int64
+}
+
+// Artifact is a file that the report was made from.
+type Artifact struct {
+	Path   string `json:"path"` // relative to the report's folder
+	SHA256 string `json:"sha256"`
+	Bytes  int64  `json:"bytes"`
+}

@@ -1,0 +1,138 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// FiguresDir is the folder of the figures, beside the report.
+const FiguresDir = "figures"
+
+// writeMarkdown renders the document as GitHub-flavoured Markdown. Figures are links to their SVG files.
+func writeMarkdown(w io.Writer, doc *Document) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s\n", escapeMarkdown(doc.Title))
+	markdownContents(&b, doc)
+	for _, block := range doc.Blocks {
+		b.WriteByte('\n')
+		markdownBlock(&b, block)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// markdownContents lists the headings with links to them.
+func markdownContents(b *strings.Builder, doc *Document) {
+	b.WriteByte('\n')
+	for _, entry := range contents(doc) {
+		indent := strings.Repeat("  ", entry.Level-2)
+		fmt.Fprintf(b, "%s- [%s](#%s)\n", indent, escapeMarkdown(entry.Text), entry.Anchor)
+	}
+}
+
+func markdownBlock(b *strings.Builder, block Block) {
+	switch v := block.(type) {
+	case Heading:
+		fmt.Fprintf(b, "%s %s\n", strings.Repeat("#", v.Level), escapeMarkdown(v.Text))
+	case Paragraph:
+		b.WriteString(markdownLine(v.Text) + "\n")
+	case List:
+		markdownList(b, v)
+	case Table:
+		markdownTable(b, v)
+	case Figure:
+		fmt.Fprintf(b, "![%s](%s/%s.svg)\n\n*%s*\n", escapeMarkdown(v.Alt), FiguresDir, v.Name, markdownLine(v.Caption))
+	case Note:
+		fmt.Fprintf(b, "> **%s.** %s\n", v.Kind, markdownLine(v.Text))
+	case Code:
+		fmt.Fprintf(b, "```%s\n%s\n```\n", v.Language, strings.TrimRight(v.Text, "\n"))
+	}
+}
+
+func markdownList(b *strings.Builder, l List) {
+	for i, item := range l.Items {
+		mark := "-"
+		if l.Ordered {
+			mark = fmt.Sprintf("%d.", i+1)
+		}
+		b.WriteString(mark + " " + markdownLine(item) + "\n")
+	}
+}
+
+func markdownTable(b *strings.Builder, t Table) {
+	fmt.Fprintf(b, "**%s**\n\n", escapeMarkdown(t.Caption))
+	names, rules := make([]string, len(t.Columns)), make([]string, len(t.Columns))
+	for i, c := range t.Columns {
+		names[i], rules[i] = escapeMarkdown(c.Name), "---"
+		if c.Numeric {
+			rules[i] = "---:"
+		}
+	}
+	fmt.Fprintf(b, "| %s |\n| %s |\n", strings.Join(names, " | "), strings.Join(rules, " | "))
+	for _, row := range t.Rows {
+		cells := make([]string, len(row))
+		for i, cell := range row {
+			cells[i] = markdownLine(cell)
+		}
+		fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
+	}
+	for _, note := range t.Notes {
+		b.WriteString("\n" + markdownLine(note) + "\n")
+	}
+}
+
+func markdownLine(line Line) string {
+	var b strings.Builder
+	for _, s := range line {
+		switch s.Style {
+		case Strong:
+			b.WriteString("**" + escapeMarkdown(s.Text) + "**")
+		case Literal:
+			b.WriteString(markdownCode(s.Text))
+		case Plain:
+			b.WriteString(escapeMarkdown(s.Text))
+		}
+		if s.Estimated {
+			b.WriteString(EstimateMark)
+		}
+	}
+	return b.String()
+}
+
+// markdownCode is a code span. Inside a table a pipe ends the cell even in code, so it is escaped; text that holds a
+// backtick is fenced by two.
+func markdownCode(s string) string {
+	s = strings.ReplaceAll(s, "|", `\|`)
+	if strings.Contains(s, "`") {
+		return "`` " + s + " ``"
+	}
+	return "`" + s + "`"
+}
+
+// escapeMarkdown keeps text from being read as markup. An underscore between letters or digits is no markup in
+// CommonMark and is left alone, so that column names can be found with grep.
+func escapeMarkdown(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case strings.IndexByte("\\`*[]<>|", c) >= 0, c == '_' && !insideWord(s, i):
+			b.WriteByte('\\')
+			b.WriteByte(c)
+		case c == '\n' || c == '\r':
+			b.WriteByte(' ')
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+func insideWord(s string, i int) bool {
+	return i > 0 && i+1 < len(s) && isWord(s[i-1]) && isWord(s[i+1])
+}
+
+func isWord(c byte) bool {
+	return c == '_' || c >= '0' && c <= '9' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+}

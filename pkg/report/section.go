@@ -1,0 +1,64 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// section is one section or subsection of the report. Its place decides where it stands and its level: multiples of 100
+// open a section, what follows them are its subsections, and what comes before 100 stands before the first section
+// without a number. Numbers are given when the report is put together, as a section without content is left out.
+type section struct {
+	place int
+	title string
+	build func(*data) []Block
+}
+
+// The places of the numbered sections, those of spec TR119.
+const (
+	placeIntroduction = 100 * (iota + 1)
+	placeMethodology
+	placeEnvironment
+	placeResults
+	placeStatistics
+	placeSynthesis
+	placeReproduction
+)
+
+// sections are all of them, in the order of registration.
+var sections []section
+
+// register adds a section. Two sections in one place are a programmer's mistake.
+func register(s section) {
+	if slices.ContainsFunc(sections, func(o section) bool { return o.place == s.place }) {
+		panic(fmt.Sprintf("report: two sections in place %d", s.place))
+	}
+	sections = append(sections, s)
+}
+
+// Build writes the report about the inputs.
+func Build(in *Inputs) *Document {
+	d := newData(in)
+	doc := &Document{Title: in.Title}
+	ordered := slices.SortedFunc(slices.Values(sections), func(a, b section) int { return cmp.Compare(a.place, b.place) })
+	chapter, part := 0, 0
+	for _, s := range ordered {
+		blocks := s.build(d)
+		if len(blocks) == 0 {
+			continue
+		}
+		h := Heading{Level: 2, Text: s.title}
+		switch {
+		case s.place < placeIntroduction:
+		case s.place%100 == 0:
+			chapter, part = chapter+1, 0
+			h.Text = fmt.Sprintf("%d %s", chapter, s.title)
+		default:
+			part++
+			h.Level, h.Text = 3, fmt.Sprintf("%d.%d %s", chapter, part, s.title)
+		}
+		doc.Blocks = append(append(doc.Blocks, h), blocks...)
+	}
+	return doc
+}
