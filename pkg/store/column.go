@@ -85,6 +85,19 @@ func (c *column) slot(row reflect.Value) reflect.Value {
 	return p.Elem()
 }
 
+// slots is slot for the i-th of n rows, with one allocation for all of them.
+func (c *column) slots(n int) func(row reflect.Value, i int) reflect.Value {
+	if !c.nullable || c.typ == integers {
+		return func(row reflect.Value, _ int) reflect.Value { return row.Field(c.index) }
+	}
+	block := reflect.MakeSlice(reflect.SliceOf(c.elem), n, n)
+	return func(row reflect.Value, i int) reflect.Value {
+		v := block.Index(i)
+		row.Field(c.index).Set(v.Addr())
+		return v
+	}
+}
+
 // setNull takes a null. A number that the record cannot leave out stays zero, unless it is required.
 func (c *column) setNull() error {
 	if c.required && !c.nullable {
@@ -93,11 +106,12 @@ func (c *column) setNull() error {
 	return nil
 }
 
-func (c *column) setNumber(row reflect.Value, v float64) error {
+// putNumber sets slot, which is of this column. Validate sees most quantities, but a NaN or an infinity is none anywhere.
+func (c *column) putNumber(slot reflect.Value, v float64) error {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return c.wrong(strconv.FormatFloat(v, 'g', -1, 64))
 	}
-	c.slot(row).SetFloat(v)
+	slot.SetFloat(v)
 	return nil
 }
 

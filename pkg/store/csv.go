@@ -166,7 +166,7 @@ func (c *column) parse(row reflect.Value, s string) error {
 	case number:
 		var v float64
 		if v, err = strconv.ParseFloat(s, 64); err == nil {
-			return c.setNumber(row, v)
+			return c.putNumber(c.slot(row), v)
 		}
 	case truth:
 		var v bool

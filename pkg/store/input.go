@@ -18,8 +18,8 @@ const stdinName = "-"
 // sniffLen is how much of a stream is looked at to tell its format.
 const sniffLen = 512
 
-// file is one thing to read.
-type file struct {
+// source is one thing to read.
+type source struct {
 	path   string // stdinName for standard input
 	format Format // empty: by content
 }
@@ -32,7 +32,7 @@ type input struct {
 }
 
 // scanFile reads one file to its end.
-func (s *sink) scanFile(f file, stdin io.Reader) error {
+func (s *sink) scanFile(f source, stdin io.Reader) error {
 	s.file, s.byRow = f.path, false
 	s.sum.Files = append(s.sum.Files, f.path)
 	before := s.sum.Read
@@ -60,7 +60,7 @@ func (s *sink) scanFile(f file, stdin io.Reader) error {
 // open opens f; done closes it. A stream (standard input, a pipe, a device) is read in a goroutine of its own, so that a
 // cancelled context ends the scan even while the other end of the pipe is silent; that goroutine then stays blocked in
 // its read until the process ends, as there is no way to interrupt it.
-func (s *sink) open(f file, stdin io.Reader) (in *input, done func(), err error) {
+func (s *sink) open(f source, stdin io.Reader) (in *input, done func(), err error) {
 	var stream io.Reader
 	closeFile := func() {}
 	if f.path == stdinName {
@@ -100,7 +100,7 @@ func (s *sink) open(f file, stdin io.Reader) (in *input, done func(), err error)
 const readBuffer = 256 << 10
 
 // codec is how to read f: as its format says, else as its first bytes look.
-func (s *sink) codec(f file, in *input) (*codec, error) {
+func (s *sink) codec(f source, in *input) (*codec, error) {
 	if f.format != "" {
 		return readable(f.format)
 	}

@@ -85,11 +85,11 @@ func kindOfSchema(s record.Schema) (*kind, error) {
 		}
 		names[i] = string(k.schema)
 	}
-	saw := "nothing"
-	if s != "" {
-		saw = fmt.Sprintf("%q", s)
+	want := "one of " + strings.Join(names, ", ")
+	if s == "" {
+		return nil, fmt.Errorf("%w: %w", errNotRecords, &record.FieldError{Field: "schema", Saw: "nothing", Want: want})
 	}
-	return nil, &record.FieldError{Field: "schema", Saw: saw, Want: "one of " + strings.Join(names, ", ")}
+	return nil, &record.FieldError{Field: "schema", Saw: fmt.Sprintf("%q", s), Want: want}
 }
 
 // kindOfColumns guesses the kind of a table without a schema: the one that knows most of its columns.

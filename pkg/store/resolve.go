@@ -11,7 +11,7 @@ import (
 )
 
 // resolve turns the paths of in into files, each once, in the order given.
-func (s *sink) resolve(in Input) ([]file, error) {
+func (s *sink) resolve(in Input) ([]source, error) {
 	if in.From != "" {
 		if _, err := readable(in.From); err != nil {
 			return nil, err
@@ -21,7 +21,7 @@ func (s *sink) resolve(in Input) ([]file, error) {
 	if len(paths) == 0 {
 		paths = []string{stdinName}
 	}
-	var files []file
+	var files []source
 	seen := map[string]bool{}
 	for _, p := range paths {
 		found, err := s.resolvePath(p, in.From)
@@ -39,9 +39,9 @@ func (s *sink) resolve(in Input) ([]file, error) {
 }
 
 // resolvePath turns one path into files. A name that exists is that file, even where it looks like a glob.
-func (s *sink) resolvePath(path string, from Format) ([]file, error) {
+func (s *sink) resolvePath(path string, from Format) ([]source, error) {
 	if path == stdinName {
-		return []file{{path, from}}, nil
+		return []source{{path, from}}, nil
 	}
 	info, err := os.Stat(path)
 	switch {
@@ -55,9 +55,9 @@ func (s *sink) resolvePath(path string, from Format) ([]file, error) {
 	return nil, cli.BadInputf("cannot read %w", err)
 }
 
-func oneFile(path string, info fs.FileInfo, from Format) ([]file, error) {
+func oneFile(path string, info fs.FileInfo, from Format) ([]source, error) {
 	if from != "" || !info.Mode().IsRegular() {
-		return []file{{path, from}}, nil
+		return []source{{path, from}}, nil
 	}
 	format, err := FormatOf(path)
 	if err != nil {
@@ -66,10 +66,10 @@ func oneFile(path string, info fs.FileInfo, from Format) ([]file, error) {
 	if _, err := readable(format); err != nil {
 		return nil, cli.BadInputf("%s: %w", path, err)
 	}
-	return []file{{path, format}}, nil
+	return []source{{path, format}}, nil
 }
 
-func (s *sink) globFiles(pattern string, from Format) ([]file, error) {
+func (s *sink) globFiles(pattern string, from Format) ([]source, error) {
 	names, err := filepath.Glob(pattern) // sorted
 	if err != nil {
 		return nil, cli.BadInputf("%s: %w", pattern, err)
@@ -77,7 +77,7 @@ func (s *sink) globFiles(pattern string, from Format) ([]file, error) {
 	if len(names) == 0 {
 		return nil, cli.BadInputf("no file matches %s", pattern)
 	}
-	var files []file
+	var files []source
 	for _, name := range names {
 		found, err := s.resolvePath(name, from)
 		if err != nil {

@@ -34,7 +34,17 @@ func (s *sink) expect(k *kind, at int64) error {
 	if at > 0 {
 		where = fmt.Sprintf("%s:%d", s.file, at)
 	}
-	return cli.BadInputf("%s holds %s, want %s", where, k.plural, s.h.wanted())
+	return cli.BadInput(&unwantedError{kind: k, where: where, want: s.h.wanted()})
+}
+
+// unwantedError says that there are records of a kind that has no handler.
+type unwantedError struct {
+	kind        *kind
+	where, want string
+}
+
+func (e *unwantedError) Error() string {
+	return fmt.Sprintf("%s holds %s, want %s", e.where, e.kind.plural, e.want)
 }
 
 // ctxEvery is after how many rows the context is asked: asking takes a lock, and a row takes about a microsecond.

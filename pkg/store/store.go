@@ -21,8 +21,8 @@ import (
 // MaxErrors is how many errors of rejected rows a Summary keeps; further ones are only counted.
 const MaxErrors = 20
 
-// errNotRecords says that a well-formed table holds none of the record types.
-var errNotRecords = errors.New("not a table of records")
+// errNotRecords says that a well-formed row or table is of none of the record types.
+var errNotRecords = errors.New("not a record")
 
 // Input says what to read.
 type Input struct {
