@@ -16,7 +16,7 @@ type Journal struct {
 	name string
 }
 
-// OpenJournal opens name for appending, creating it if needed. A last line without its newline, which is what a crash in
+// OpenJournal opens name for appending, creating it if needed, and locks it: two writers would tear each other's lines. A last line without its newline, which is what a crash in
 // the middle of a write leaves, is cut off; dropped says how many bytes that were.
 func OpenJournal(name string) (j *Journal, dropped int64, err error) {
 	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o644)
@@ -24,6 +24,9 @@ func OpenJournal(name string) (j *Journal, dropped int64, err error) {
 		return nil, 0, fmt.Errorf("cannot open journal: %w", err)
 	}
 	j = &Journal{f: f, name: name}
+	if err := lockFile(f); err != nil {
+		return nil, 0, errors.Join(fmt.Errorf("journal %s is being written by another process: %w", name, err), f.Close())
+	}
 	if dropped, err = j.cutTornLine(); err != nil {
 		return nil, 0, errors.Join(err, f.Close())
 	}

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // syncDir makes a rename in dir durable.
@@ -19,3 +21,6 @@ func syncDir(dir string) error {
 	}
 	return nil
 }
+
+// lockFile takes the file's lock without waiting; it goes when the file is closed, however the process ends.
+func lockFile(f *os.File) error { return unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB) }

@@ -23,6 +23,9 @@ type Backend struct {
 	Capabilities Capabilities
 	// Check says whether the backend can work here, without loading a model. It returns nil or *Unavailable.
 	Check func() error
+	// Setup gets what the backend needs and can be had without asking, such as a pinned library into the user's cache; nil
+	// where there is nothing to get. say is told what takes long. What it could not get, Check reports.
+	Setup func(ctx context.Context, say func(string)) error
 	// Open loads the model. A machine that cannot run it gives *Unavailable.
 	Open func(ctx context.Context, spec Spec) (Engine, error)
 }

@@ -33,7 +33,11 @@ func init() {
 			Settings:   map[string][]string{graphOptimization: {"all", "extended", "basic", "disable"}},
 		},
 		Check: checkLibrary,
-		Open:  openCPU,
+		Setup: func(ctx context.Context, say func(string)) error {
+			_, err := ortlib.Ensure(ctx, say)
+			return err
+		},
+		Open: openCPU,
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"github.com/banterhearts/bh/pkg/cli"
 	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
 	"github.com/banterhearts/bh/pkg/workload"
 )
 
@@ -118,7 +119,7 @@ func (m *Matrix) completeScenario(i int) error {
 	if err != nil {
 		return m.source.fault(field+".prompts", err.Error(), "texts of at least one token")
 	}
-	s.PromptTokens = p.Length()
+	s.PromptTokens = units.Tokens(p.Tokens())
 	return nil
 }
 

@@ -3,10 +3,6 @@
 package matrix
 
 import (
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -91,12 +87,10 @@ func (b *Backend) SettingsString() string {
 	return strings.Join(keys, ",")
 }
 
-// Hash is the SHA-256 of the resolved matrix: two runs with the same hash measured the same thing.
-func (m *Matrix) Hash() (string, error) {
-	data, err := json.Marshal(m)
-	if err != nil {
-		return "", fmt.Errorf("hash the matrix %s: %w", m.source.name, err)
+// SetThreads gives every backend the same number of intra-op threads.
+func (m *Matrix) SetThreads(n int) {
+	m.Threads = n
+	for i := range m.Backends {
+		m.Backends[i].Threads = n
 	}
-	sum := sha256.Sum256(data)
-	return hex.EncodeToString(sum[:]), nil
 }

@@ -1,0 +1,59 @@
+# bh: measure inference backends, and say what they cost and how sure that is. `make help` lists what a person types.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.SUFFIXES:
+MAKEFLAGS += --no-builtin-rules
+
+BIN     := bin
+TOOLS   := bh-run bh-telemetry bh-cost bh-stats bh-report
+VERSION := 0.1.0-dev
+# The revision is passed by hand, as `go build -buildvcs` fails where git refuses the checkout's owner.
+REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null)$(shell git diff --quiet HEAD 2>/dev/null || echo +dirty)
+CLI      := github.com/banterhearts/bh/pkg/cli
+LDFLAGS  := -X $(CLI).release=v$(VERSION) -X $(CLI).revision=$(REVISION)
+GO_FILES := $(shell find cmd pkg -name '*.go' -not -name '*_test.go') $(shell find pkg -name '*.yaml' -o -name '*.css' -o -name '*.html' -o -name '*.tmpl') go.mod go.sum
+
+.PHONY: help build tools test test-integration race bench lint clean setup
+
+help: ## what a person would type
+	@echo "Usage: make TARGET"
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  %-18s %s\n", $$1, $$2}'
+
+build: tools ## the five tools into bin/
+
+tools: $(TOOLS:%=$(BIN)/%)
+
+# One stamp for all five, so that a change builds them together and an unchanged tree builds nothing.
+$(TOOLS:%=$(BIN)/%) &: $(GO_FILES)
+	@mkdir -p $(BIN)
+	go build -ldflags '$(LDFLAGS)' -o $(BIN)/ $(TOOLS:%=./cmd/%)
+	@touch $(TOOLS:%=$(BIN)/%)
+
+setup: tools ## get what the backends need (ONNX Runtime, into the user's cache)
+	$(BIN)/bh-run setup
+
+# The tests load ONNX Runtime, so the library comes first.
+test: tools ## the unit tests
+	BH_ONNXRUNTIME_LIB="$$($(BIN)/bh-run setup --print-library)" go test ./...
+
+race: tools ## the unit tests under the race detector
+	BH_ONNXRUNTIME_LIB="$$($(BIN)/bh-run setup --print-library)" go test -race ./...
+
+test-integration: tools ## the slow tests: the 124M model, the whole line, kill -9 and resume
+	BH_ONNXRUNTIME_LIB="$$($(BIN)/bh-run setup --print-library)" go test -tags integration -timeout 30m ./...
+
+bench: tools ## the benchmarks, in the form that benchstat reads
+	BH_ONNXRUNTIME_LIB="$$($(BIN)/bh-run setup --print-library)" go test -run '^$$' -bench . -benchmem ./...
+
+lint: ## formatting, go vet, and that the analysis tools build without cgo on three systems
+	@test -z "$$(gofmt -l cmd pkg)" || { gofmt -l cmd pkg; exit 1; }
+	go vet ./... && go vet -tags integration ./...
+	@for os in linux darwin windows; do echo "CGO_ENABLED=0 GOOS=$$os go vet"; \
+		CGO_ENABLED=0 GOOS=$$os go vet ./cmd/bh-telemetry ./cmd/bh-cost ./cmd/bh-stats ./cmd/bh-report || exit 1; done
+
+clean: ## remove bin/ (results stay)
+	rm -rf $(BIN)
+
+include $(wildcard pipelines/*/pipeline.mk)

@@ -1,0 +1,162 @@
+package runner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/banterhearts/bh/pkg/backend"
+	"github.com/banterhearts/bh/pkg/energy"
+	"github.com/banterhearts/bh/pkg/matrix"
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/worker"
+)
+
+// session is the life of one backend's workers.
+type session struct {
+	*run
+	backend *backend.Backend
+	spec    backend.Spec
+	client  *worker.Client  // nil when none runs
+	warm    map[string]bool // cells that the present worker has prepared and warmed up
+	missing error           // why the backend cannot work here, once that is known
+	crashes int             // in a row
+}
+
+// step runs one step and hands the record over, whatever came of it.
+func (s *session) step(ctx context.Context, step *matrix.Step) error {
+	rec := s.blank(step)
+	w, err := s.measure(ctx, step)
+	if ctx.Err() != nil {
+		return ctx.Err() // dropped: an interrupted run is not a result
+	}
+	if err != nil {
+		s.fail(rec, err)
+		return s.hand(step, rec)
+	}
+	complete(rec, w)
+	samples := s.sweep()
+	energy.Apply(rec, s.recent)
+	s.forget(w.EndUnixNS)
+	// The run goes first: when the power fails between the two, its record already carries its energy.
+	if err := s.hand(step, rec); err != nil {
+		return err
+	}
+	return s.Sink.Samples(samples)
+}
+
+// measure gives the window of one step.
+func (s *session) measure(ctx context.Context, step *matrix.Step) (*worker.Window, error) {
+	if err := s.backend.Supports(s.spec, step.Mode); err != nil {
+		return nil, err
+	}
+	if err := s.ready(ctx); err != nil {
+		return nil, err
+	}
+	cell := step.CellID()
+	if !s.warm[cell] {
+		if err := s.warmUp(ctx, step, cell); err != nil {
+			return nil, err
+		}
+		s.warm[cell] = true
+	}
+	if err := s.Sink.Samples(s.sweep()); err != nil {
+		return nil, err
+	}
+	w, err := s.client.Measure(ctx, cell, s.Matrix.MinWindow, s.Matrix.Timeout)
+	if err == nil {
+		s.crashes = 0
+	}
+	return w, err
+}
+
+// ready makes sure that a worker has the model open.
+func (s *session) ready(ctx context.Context) error {
+	if s.client != nil || s.missing != nil {
+		return s.missing
+	}
+	if s.crashes >= MaxCrashes {
+		return &backend.RunError{Reason: backend.WorkerGaveUp, Detail: fmt.Sprintf("the worker crashed or hung %d times in a row", s.crashes)}
+	}
+	if s.missing = s.backend.Check(); s.missing != nil {
+		return s.missing
+	}
+	client, err := worker.Start(s.Worker, s.Env)
+	if err != nil {
+		return &backend.RunError{Reason: backend.WorkerCrashed, Detail: err.Error()}
+	}
+	s.client, s.warm = client, map[string]bool{}
+	info, err := client.Open(ctx, s.backend.Name, s.spec, OpenLimit)
+	var missing *backend.Unavailable
+	if errors.As(err, &missing) {
+		s.missing = missing
+	}
+	if err != nil {
+		return err
+	}
+	s.out.Engines[s.backend.Name] = info
+	return nil
+}
+
+// warmUp prepares a cell and runs it unmeasured.
+func (s *session) warmUp(ctx context.Context, step *matrix.Step, cell string) error {
+	task := backend.Task{Mode: step.Mode, Prompt: s.prompts[step.Scenario.Name], MaxNewTokens: int(step.Scenario.MaxNewTokens)}
+	if err := s.client.Prepare(ctx, cell, task, OpenLimit); err != nil {
+		return err
+	}
+	limit := s.Matrix.Timeout * time.Duration(max(s.Matrix.Warmups, 1))
+	return s.client.Warmup(ctx, cell, s.Matrix.Warmups, limit)
+}
+
+// fail writes into the record why there is no measurement, and forgets a worker that has ended.
+func (s *session) fail(rec *record.Run, err error) {
+	var missing *backend.Unavailable
+	var broken *backend.RunError
+	var crash *worker.CrashError
+	switch {
+	case errors.As(err, &missing):
+		setReason(rec, record.Degraded, missing.Reason, missing.Detail)
+	case errors.As(err, &crash):
+		setReason(rec, record.Failed, crash.Reason, crash.Detail)
+		s.client = nil
+		s.crashes++
+	case errors.As(err, &broken):
+		setReason(rec, record.Failed, broken.Reason, broken.Detail)
+	default:
+		setReason(rec, record.Failed, backend.RunFailed, err.Error())
+	}
+}
+
+// sweep reads all sensors now and returns the samples since the last sweep.
+func (s *session) sweep() []record.Sample {
+	if s.Recorder == nil {
+		return nil
+	}
+	s.Recorder.Now()
+	samples := s.Recorder.Drain()
+	s.recent = append(s.recent, samples...)
+	return samples
+}
+
+// keepBefore is how far before the end of the last window samples are kept: the next window begins after it, and needs
+// the samples around its start, of sensors that update as slowly as once a second.
+const keepBefore = 2 * time.Second
+
+// forget drops samples that no later window can need.
+func (s *session) forget(end int64) {
+	keep := s.recent[:0]
+	for _, sample := range s.recent {
+		if sample.TSUnixNS >= end-int64(keepBefore) {
+			keep = append(keep, sample)
+		}
+	}
+	s.recent = keep
+}
+
+// stop ends the worker.
+func (s *session) stop() {
+	if s.client != nil {
+		_ = s.client.Close() // everything it measured has been handed over; how it ends changes nothing
+	}
+}
