@@ -1,0 +1,190 @@
+package model_test
+
+import (
+	"context"
+	"math"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/banterhearts/bh/pkg/model"
+	"github.com/banterhearts/bh/pkg/model/modeltest"
+)
+
+// tolerance is the largest difference of a logit between ONNX Runtime in float32 and the plain forward pass in float64.
+const tolerance = 1e-4
+
+// buildTiny makes the folder of gpt2-tiny under a path with a space and letters beyond ASCII.
+func buildTiny(t *testing.T) *model.Folder {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "Modelle für bh 模型", model.SeededName(model.PresetTiny))
+	f, err := model.Build(context.Background(), model.PresetTiny, dir, model.DefaultSeed, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// importSmall makes a folder of modeltest.SmallConfig with weights that all show in the logits.
+func importSmall(t *testing.T) *model.Folder {
+	t.Helper()
+	src := t.TempDir()
+	c := modeltest.SmallConfig()
+	if err := modeltest.WriteHuggingFace(src, c, modeltest.Weights(c, 7)); err != nil {
+		t.Fatal(err)
+	}
+	f, err := model.Import(context.Background(), src, filepath.Join(t.TempDir(), "small"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// subjects are the models that every conformance test runs on.
+var subjects = []struct {
+	name string
+	make func(*testing.T) *model.Folder
+}{
+	{"seeded", buildTiny},
+	{"imported", importSmall},
+}
+
+func forSubjects(t *testing.T, test func(*testing.T, *model.Folder, *modeltest.GPT2)) {
+	for _, s := range subjects {
+		t.Run(s.name, func(t *testing.T) {
+			f := s.make(t)
+			m, err := modeltest.Load(f)
+			if err != nil {
+				t.Fatal(err)
+			}
+			test(t, f, m)
+		})
+	}
+}
+
+// prompts draws sequences of the given lengths and their left-padded form.
+func prompts(c model.Config, lengths ...int) (sequences, ids, mask [][]int64) {
+	random := rand.New(rand.NewPCG(11, 0))
+	width := slices.Max(lengths)
+	for _, n := range lengths {
+		row, bits := make([]int64, width), make([]int64, width)
+		for i := range row {
+			row[i] = c.EOSTokenID
+			if i >= width-n {
+				row[i], bits[i] = random.Int64N(int64(c.VocabSize)-1), 1
+			}
+		}
+		sequences, ids, mask = append(sequences, row[width-n:]), append(ids, row), append(mask, bits)
+	}
+	return sequences, ids, mask
+}
+
+// compare demands that the last len(want) positions of got are want within tolerance, and that all of got is finite.
+func compare(t *testing.T, what string, got [][]float32, want [][]float64) {
+	t.Helper()
+	worst := 0.0
+	for i, row := range got {
+		for id, v := range row {
+			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
+				t.Fatalf("%s: position %d, id %d: saw %v, want a finite logit", what, i, id, v)
+			}
+			if j := i - len(got) + len(want); j >= 0 {
+				worst = max(worst, math.Abs(float64(v)-want[j][id]))
+			}
+		}
+	}
+	t.Logf("%s: max abs difference %.2g", what, worst)
+	if worst > tolerance {
+		t.Errorf("%s: max abs difference %g, want at most %g", what, worst, tolerance)
+	}
+}
+
+// batches are the lengths of the sequences of a batch.
+var batches = map[string][]int{"single": {9}, "one token": {1}, "batch": {6, 6, 6}, "padded": {7, 1, 4}}
+
+func TestPrefillAgreesWithPlainForwardPass(t *testing.T) {
+	forSubjects(t, func(t *testing.T, f *model.Folder, m *modeltest.GPT2) {
+		s := load(t, f, false)
+		for name, lengths := range batches {
+			sequences, ids, mask := prompts(f.Config, lengths...)
+			for b, logits := range s.run(t, ids, mask, nil) {
+				compare(t, name, logits, m.Logits(sequences[b]))
+			}
+		}
+	})
+}
+
+// The cache is filled in three calls, so that past is nothing, then one call's tokens, then two calls', and the last call
+// brings one token as decoding does.
+func TestCachedAgreesWithPlainForwardPass(t *testing.T) {
+	forSubjects(t, func(t *testing.T, f *model.Folder, m *modeltest.GPT2) {
+		s := load(t, f, true)
+		for name, lengths := range batches {
+			sequences, ids, mask := prompts(f.Config, lengths...)
+			got := make([][][]float32, len(ids))
+			c, width := s.emptyCache(t, len(ids)), len(ids[0])
+			for _, cut := range [][2]int{{0, width - width/2 - 1}, {width - width/2 - 1, width - 1}, {width - 1, width}} {
+				if cut[0] == cut[1] {
+					continue
+				}
+				for b, logits := range s.run(t, columns(ids, cut[0], cut[1]), columns(mask, 0, cut[1]), c) {
+					got[b] = append(got[b], logits...)
+				}
+			}
+			for b, logits := range got {
+				compare(t, name, logits, m.Logits(sequences[b]))
+			}
+		}
+	})
+}
+
+func columns(rows [][]int64, from, to int) [][]int64 {
+	var cut [][]int64
+	for _, r := range rows {
+		cut = append(cut, r[from:to])
+	}
+	return cut
+}
+
+func TestGreedyDecodingGivesTheSameTokensWithAndWithoutCache(t *testing.T) {
+	const tokens = 8
+	forSubjects(t, func(t *testing.T, f *model.Folder, m *modeltest.GPT2) {
+		uncached, cached := load(t, f, false), load(t, f, true)
+		sequences, ids, mask := prompts(f.Config, 5, 3)
+		without := greedy(t, tokens, ids, mask, func(ids, mask [][]int64) [][][]float32 {
+			return uncached.run(t, ids, mask, nil)
+		})
+		c, seen := cached.emptyCache(t, len(ids)), 0
+		with := greedy(t, tokens, ids, mask, func(ids, mask [][]int64) [][][]float32 {
+			fresh := columns(ids, seen, len(ids[0]))
+			seen = len(ids[0])
+			return cached.run(t, fresh, mask, c)
+		})
+		for b := range ids {
+			if !slices.Equal(with[b], without[b]) {
+				t.Errorf("sequence %d: with a cache %v, without %v", b, with[b], without[b])
+			}
+			want := m.Greedy(sequences[b], tokens)
+			if got := with[b][:len(want)]; !slices.Equal(got, want) {
+				t.Errorf("sequence %d: ONNX Runtime %v, plain forward pass %v", b, got, want)
+			}
+		}
+	})
+}
+
+// greedy appends the likeliest token n times to every sequence, EOS or not, and returns what was appended.
+func greedy(t *testing.T, n int, ids, mask [][]int64, forward func(ids, mask [][]int64) [][][]float32) [][]int64 {
+	t.Helper()
+	out := make([][]int64, len(ids))
+	ids, mask = slices.Clone(ids), slices.Clone(mask)
+	for range n {
+		for b, logits := range forward(ids, mask) {
+			last := logits[len(logits)-1]
+			best := int64(slices.Index(last, slices.Max(last)))
+			out[b] = append(out[b], best)
+			ids[b], mask[b] = append(slices.Clone(ids[b]), best), append(slices.Clone(mask[b]), 1)
+		}
+	}
+	return out
+}
