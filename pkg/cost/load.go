@@ -2,7 +2,6 @@ package cost
 
 import (
 	_ "embed"
-	"errors"
 	"fmt"
 	"os"
 	"regexp"
@@ -48,8 +47,9 @@ func ParseBook(name string, data []byte) (*Book, error) {
 		return nil, err
 	}
 	b := &Book{Path: name}
+	at := root.values["schema"]
 	if s := root.text("schema", BookSchema); s != "" && s != BookSchema {
-		d.fail(root.node, "schema", fmt.Sprintf("%q", s), BookSchema)
+		d.fail(at, "schema", fmt.Sprintf("%q", s), BookSchema)
 	}
 	b.Providers = providers(d, root)
 	b.Default = b.defaults(root)
@@ -75,7 +75,7 @@ func ParseBook(name string, data []byte) (*Book, error) {
 		m.end("tokens_per_month, months, upfront_usd")
 	}
 	root.end("schema, providers, default_provider, energy, carbon, on_prem, request, tco")
-	if err := errors.Join(d.errs...); err != nil {
+	if err := d.err(); err != nil {
 		return nil, err
 	}
 	return b, nil

@@ -33,7 +33,7 @@ var (
 	MethodTR119   = Method{Name: "tr119", Estimator: EstimatorMean, MatchDevice: false}
 )
 
-// InfraOnlySuffix is appended to the name of a method whose totals leave energy out.
+// InfraOnlySuffix is what the name of a method whose totals leave energy out ends with.
 const InfraOnlySuffix = "-infra-only"
 
 // WithoutEnergy is m with totals that leave energy out, under a name of its own.
@@ -41,6 +41,18 @@ func (m Method) WithoutEnergy() Method {
 	m.Name += InfraOnlySuffix
 	m.InfraOnly = true
 	return m
+}
+
+// WithEstimator is m with another throughput estimator, under a name of its own; m itself when it has that one already.
+func (m Method) WithEstimator(estimator string) (Method, error) {
+	if estimator != EstimatorRatio && estimator != EstimatorMean {
+		return Method{}, fmt.Errorf("unknown estimator %q, want %s or %s", estimator, EstimatorRatio, EstimatorMean)
+	}
+	if estimator != m.Estimator {
+		m.Name += "-" + estimator
+		m.Estimator = estimator
+	}
+	return m, nil
 }
 
 // ParseMethod returns the method called name.

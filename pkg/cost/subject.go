@@ -1,6 +1,7 @@
 package cost
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/banterhearts/bh/pkg/cell"
@@ -92,15 +93,15 @@ func worstGrade(rows ...*record.Cost) record.Grade {
 	return worst
 }
 
-// reasons joins codes, each once, in the order given; empty ones fall out.
-func reasons(codes ...string) string {
-	var list []string
-	seen := map[string]bool{"": true}
-	for _, c := range codes {
-		if !seen[c] {
-			seen[c] = true
-			list = append(list, c)
+// reasons joins lists of codes, each code once, in the order given.
+func reasons(lists ...string) string {
+	var codes []string
+	for _, list := range lists {
+		for code := range strings.SplitSeq(list, ",") {
+			if code != "" && !slices.Contains(codes, code) {
+				codes = append(codes, code)
+			}
 		}
 	}
-	return strings.Join(list, ",")
+	return strings.Join(codes, ",")
 }

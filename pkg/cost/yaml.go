@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+	"github.com/goccy/go-yaml/token"
 )
 
 // BookError is one fault of a price book.
@@ -41,10 +43,13 @@ func parseYAML(name string, data []byte) (*document, *mapping, error) {
 	if len(docs) != 1 {
 		e := &BookError{File: name, Line: 1, Column: 1, Field: "price book", Want: "one YAML mapping"}
 		e.Saw = fmt.Sprintf("%d YAML documents", len(docs))
+		if len(docs) == 0 {
+			e.Saw = "nothing"
+		}
 		return nil, nil, e
 	}
 	root := d.mapping("price book", "", docs[0].Body)
-	return d, root, errors.Join(d.errs...)
+	return d, root, d.err()
 }
 
 // syntaxError turns the library's error, which quotes the source over several lines, into one line.
@@ -62,10 +67,27 @@ func (d *document) syntaxError(err error) error {
 
 func (d *document) fail(at ast.Node, field, saw, want string) {
 	e := &BookError{File: d.name, Line: 1, Column: 1, Field: field, Saw: saw, Want: want}
+	if m, ok := at.(ast.MapNode); ok {
+		if it := m.MapRange(); it.Next() {
+			at = it.Key() // a mapping's own token is its first colon
+		}
+	}
 	if t := at.GetToken(); t != nil && t.Position != nil {
 		e.Line, e.Column = t.Position.Line, t.Position.Column
 	}
 	d.errs = append(d.errs, e)
+}
+
+// maxFaults is how many faults of one file are told; a file that is wrong throughout says little more after that.
+const maxFaults = 5
+
+// err is the faults found, or nil.
+func (d *document) err() error {
+	errs := d.errs
+	if more := len(errs) - maxFaults; more > 0 {
+		errs = append(slices.Clone(errs[:maxFaults]), fmt.Errorf("and %d more", more))
+	}
+	return errors.Join(errs...)
 }
 
 // mapping is a YAML mapping whose keys are taken one by one; what is left at the end is unknown.
@@ -124,12 +146,22 @@ func (m *mapping) text(key, want string) string {
 		m.missing(key, want)
 		return ""
 	}
-	s, ok := v.(*ast.StringNode)
-	if !ok || strings.TrimSpace(s.Value) == "" {
+	s := strings.TrimSpace(stringOf(v))
+	if s == "" {
 		m.doc.fail(v, m.path+key, show(v), want)
-		return ""
 	}
-	return s.Value
+	return s
+}
+
+// stringOf is the value of a string, plain, quoted or in a block; "" for anything else.
+func stringOf(n ast.Node) string {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		return n.Value
+	case *ast.LiteralNode:
+		return n.Value.Value
+	}
+	return ""
 }
 
 // flag takes an optional boolean.
@@ -214,6 +246,11 @@ func number(n ast.Node) (float64, bool) {
 		return n.Value, true
 	case *ast.NanNode:
 		return math.NaN(), true
+	case *ast.StringNode:
+		if n.Token.Type == token.StringType { // 1e9 is a number in YAML 1.2, and unquoted text to this library
+			v, err := strconv.ParseFloat(n.Value, 64)
+			return v, err == nil
+		}
 	}
 	return 0, false
 }
@@ -223,6 +260,8 @@ func show(n ast.Node) string {
 	switch n := n.(type) {
 	case *ast.StringNode:
 		return fmt.Sprintf("%q", n.Value)
+	case *ast.LiteralNode:
+		return fmt.Sprintf("%q", n.Value.Value)
 	case ast.ScalarNode:
 		return n.GetToken().Value
 	case *ast.SequenceNode:
