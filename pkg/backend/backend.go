@@ -81,8 +81,9 @@ type Result struct {
 
 var registry = map[string]*Backend{}
 
-// register adds a backend; a name that is taken is a programmer's mistake.
-func register(b *Backend) {
+// Register adds a backend. The files of this package call it from init; package backendtest adds backends that misbehave on
+// purpose. A name that is taken is a programmer's mistake.
+func Register(b *Backend) {
 	if registry[b.Name] != nil {
 		panic("backend registered twice: " + b.Name)
 	}

@@ -23,7 +23,7 @@ var graphLevels = map[string]ort.GraphOptimizationLevel{
 }
 
 func init() {
-	register(&Backend{
+	Register(&Backend{
 		Name:    "onnxruntime-cpu",
 		Device:  record.CPU,
 		Summary: "ONNX Runtime " + ortlib.Version + ", CPU execution provider",

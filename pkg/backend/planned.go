@@ -21,7 +21,7 @@ func init() {
 			Detail: fmt.Sprintf("this version of bh has no driver for %s", name),
 			Remedy: "see CHANGELOG.md for the version that brings it",
 		}
-		register(&Backend{
+		Register(&Backend{
 			Name:         name,
 			Device:       device,
 			Summary:      "named by TR119; not in this version",
