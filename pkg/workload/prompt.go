@@ -1,10 +1,17 @@
 // Package workload turns scenarios into token ids: text through GPT-2's byte-pair encoding, or seeded random ids where a
-// scenario gives only counts.
+// scenario gives only counts. It knows no model: the ids fit every model with GPT-2's vocabulary.
 package workload
 
-import "errors"
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+)
 
-// Prompt is a batch of token sequences, padded on the left to one length.
+// EOS is GPT-2's end-of-text id, which also pads.
+const EOS = 50256
+
+// Prompt is a batch of token sequences, padded on the left with EOS to one length.
 type Prompt struct {
 	IDs  [][]int64 // batch x padded length
 	Mask [][]int64 // batch x padded length; 1 is a real token, 0 padding
@@ -21,15 +28,77 @@ func (p Prompt) Tokens() int {
 	return len(p.IDs[0])
 }
 
-var errPending = errors.New("workload: not there yet")
-
-// FromCounts makes a batch of sequences of random ids.
+// FromCounts makes batch sequences of tokens random ids each, uniform over the ids of a vocabulary of size vocab that text
+// can encode to: not EOS, no id after it, and not the last id of a smaller vocabulary, where its EOS stands. The ids depend
+// on seed and scenario (its name) alone; a larger batch starts with the sequences of a smaller one.
 func FromCounts(batch, tokens, vocab int, seed uint64, scenario string) (Prompt, error) {
-	return Prompt{}, errPending
+	switch {
+	case batch < 1:
+		return Prompt{}, fmt.Errorf("scenario %s: batch: saw %d, want at least 1", scenario, batch)
+	case tokens < 1:
+		return Prompt{}, fmt.Errorf("scenario %s: tokens: saw %d, want at least 1", scenario, tokens)
+	case vocab < 2:
+		return Prompt{}, fmt.Errorf("scenario %s: vocabulary: saw %d, want at least 2", scenario, vocab)
+	}
+	name := fnv.New64a()
+	name.Write([]byte(scenario)) //nolint:errcheck // a hash never fails
+	random := rand.New(rand.NewPCG(seed, name.Sum64()))
+	sequences := make([][]int64, batch)
+	for i := range sequences {
+		sequences[i] = make([]int64, tokens)
+		for j := range sequences[i] {
+			sequences[i][j] = random.Int64N(min(int64(vocab)-1, EOS))
+		}
+	}
+	return pad(sequences), nil
 }
 
-// FromText encodes prompts, pads them on the left with EOS and repeats them until the batch is full.
-func FromText(prompts []string, batch int) (Prompt, error) { return Prompt{}, errPending }
+// FromText encodes prompts and repeats them in turn until there are batch sequences. A prompt that encodes to nothing is
+// refused, and so is a batch too small for all prompts.
+func FromText(prompts []string, batch int) (Prompt, error) {
+	if len(prompts) == 0 {
+		return Prompt{}, fmt.Errorf("prompts: saw none, want at least one")
+	}
+	if batch < len(prompts) {
+		return Prompt{}, fmt.Errorf("batch: saw %d, want at least %d, the number of prompts", batch, len(prompts))
+	}
+	encoded := make([][]int64, len(prompts))
+	for i, text := range prompts {
+		ids, err := Encode(text)
+		if err != nil {
+			return Prompt{}, fmt.Errorf("prompt %d: %w", i+1, err)
+		}
+		if len(ids) == 0 {
+			return Prompt{}, fmt.Errorf("prompt %d: saw no text, want at least one token", i+1)
+		}
+		encoded[i] = ids
+	}
+	sequences := make([][]int64, batch)
+	for i := range sequences {
+		sequences[i] = encoded[i%len(encoded)]
+	}
+	return pad(sequences), nil
+}
 
-// CountTokens is the number of tokens that text encodes to.
-func CountTokens(text string) (int, error) { return 0, errPending }
+// pad copies sequences into rows of one length, on the right, and masks what is left of them.
+func pad(sequences [][]int64) Prompt {
+	width := 0
+	for _, s := range sequences {
+		width = max(width, len(s))
+	}
+	var p Prompt
+	for _, s := range sequences {
+		ids, mask := make([]int64, width), make([]int64, width)
+		start := width - len(s)
+		copy(ids[start:], s)
+		for i := range width {
+			if i < start {
+				ids[i] = EOS
+			} else {
+				mask[i] = 1
+			}
+		}
+		p.IDs, p.Mask = append(p.IDs, ids), append(p.Mask, mask)
+	}
+	return p
+}
