@@ -3,6 +3,7 @@ package cost
 import (
 	_ "embed"
 	"fmt"
+	"io"
 	"os"
 	"regexp"
 	"slices"
@@ -33,12 +34,23 @@ func Builtin() (*Book, error) { return ParseBook(BuiltinPath, builtin) }
 // LoadBook reads and checks the price book at path. Every fault is a *BookError that names file, line, column and field;
 // several come joined.
 func LoadBook(path string) (*Book, error) {
-	data, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("price book: %w", err)
 	}
+	defer f.Close() //nolint:errcheck // only read
+	data, err := io.ReadAll(io.LimitReader(f, maxBookBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("price book: %w", err)
+	}
+	if len(data) > maxBookBytes {
+		return nil, fmt.Errorf("%s: saw more than %d bytes, want a price book", path, maxBookBytes)
+	}
 	return ParseBook(path, data)
 }
+
+// maxBookBytes bounds a price book; a real one has a few kilobytes.
+const maxBookBytes = 1 << 20
 
 // ParseBook is LoadBook of data; name is for messages.
 func ParseBook(name string, data []byte) (*Book, error) {

@@ -147,33 +147,26 @@ func (v View) WriteMarkdown(w io.Writer) error { return v.write(w, v.Table.Write
 
 // write writes caption, table and notes, an empty line between them; note is the form of one note.
 func (v View) write(w io.Writer, draw func(io.Writer) error, note string) error {
-	gap := ""
-	part := func(format string, text any) error {
-		_, err := fmt.Fprintf(w, gap+format, text)
-		gap = ""
-		return err
-	}
+	var parts []string
 	if v.Caption != "" {
-		if err := part("%s\n", v.Caption); err != nil {
-			return err
-		}
-		gap = "\n"
+		parts = append(parts, v.Caption+"\n")
 	}
 	if len(v.Table.Rows) > 0 {
-		if err := part("%s", ""); err != nil {
+		var b strings.Builder
+		if err := draw(&b); err != nil {
 			return err
 		}
-		if err := draw(w); err != nil {
-			return err
-		}
-		gap = "\n"
+		parts = append(parts, b.String())
 	}
-	for _, n := range v.Notes {
-		if err := part(note, n); err != nil {
-			return err
+	if len(v.Notes) > 0 {
+		var b strings.Builder
+		for _, n := range v.Notes {
+			fmt.Fprintf(&b, note, n)
 		}
+		parts = append(parts, b.String())
 	}
-	return nil
+	_, err := io.WriteString(w, strings.Join(parts, "\n"))
+	return err
 }
 
 func threads(n *int64) string {
