@@ -11,7 +11,7 @@
 //	bh-cost --tier spot results/tr119/runs.parquet | bh-stats compare --metric total_usd_per_1m
 //
 // Method default prices a backend on an instance of the kind it runs on, by total tokens over total time; tr119 is the
-// original report's: the mean of the runs' throughputs, every backend at every provider's rate. docs/definitions.md
+// original report's: the mean of the runs' throughputs, every backend at the rates of the GPU providers. docs/definitions.md
 // defines every column.
 //
 // It exits with 3 when the rows are written but some runs were degraded or some input was rejected.

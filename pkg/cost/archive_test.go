@@ -304,6 +304,22 @@ func TestNoIntervalReachesBelowZero(t *testing.T) {
 	}
 }
 
+// TestTR119ChargesForGPUs: the original priced all 50 cells at its three GPU providers, at 4 tiers each, and on-prem.
+func TestTR119ChargesForGPUs(t *testing.T) {
+	rows, book := priced(t, cost.MethodTR119), builtin(t)
+	if want := 50 * (3*4 + 1); len(rows) != want {
+		t.Errorf("%d rows, want %d", len(rows), want)
+	}
+	for i := range rows {
+		if rows[i].Provider == cost.OnPremProvider {
+			continue
+		}
+		if p, err := book.Provider(rows[i].Provider); err != nil || !p.Original || rows[i].Default != (p.Name == "aws_g5_xlarge") {
+			t.Fatalf("%s priced at %s, default %v: %v", rows[i].Backend, rows[i].Provider, rows[i].Default, err)
+		}
+	}
+}
+
 // TestMeanEstimatorHasNoInterval: the archive lost the spread of the throughputs, and the rows say so.
 func TestMeanEstimatorHasNoInterval(t *testing.T) {
 	for _, r := range priced(t, cost.MethodTR119) {

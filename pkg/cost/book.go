@@ -11,6 +11,9 @@ import (
 // OnPremProvider is the provider name of the rows that price a machine of one's own.
 const OnPremProvider = "on_prem"
 
+// NotStated is the region of a price whose source gives none.
+const NotStated = "not stated"
+
 // Book is a price book: every assumption that turns time and energy into money and emissions. Each price in it says when
 // it was read, where it holds, in which currency, and where it comes from; a book that leaves one of these out does not
 // load.
@@ -30,9 +33,9 @@ type Provider struct {
 	Name       string
 	Device     record.Device // which kind of backend it is rented for
 	Instance   string        // what is rented, in the provider's terms
-	Region     string
-	Currency   string // USD
-	Date       string // when the prices held: YYYY-MM or YYYY-MM-DD
+	Region     string        // NotStated where the source gives none
+	Currency   string        // USD
+	Date       string        // when the prices held: YYYY-MM or YYYY-MM-DD
 	Source     string
 	Original   bool // the figures are the original TR119's inputs, kept as it gave them and not checked against a price list
 	USDPerHour map[record.Tier]units.USDPerHour

@@ -21,13 +21,13 @@ const (
 type Method struct {
 	Name        string
 	Estimator   string // EstimatorRatio or EstimatorMean
-	MatchDevice bool   // price a backend only at providers of the device it runs on
+	MatchDevice bool   // price a backend at providers of the device it runs on; else every backend at those of GPUs
 	InfraOnly   bool   // leave energy out of the total
 }
 
 // The methods. MethodDefault prices time (the ratio estimator) on an instance of the kind that the backend runs on.
-// MethodTR119 is the original's: the mean of throughputs, and every backend at every provider's rate, so that CPU
-// backends are charged for a GPU they do not use.
+// MethodTR119 is the original's: the mean of throughputs, and every backend at the rate of every provider that rents out
+// GPUs, as it knew no others: CPU backends are charged for a GPU they do not use.
 var (
 	MethodDefault = Method{Name: "default", Estimator: EstimatorRatio, MatchDevice: true}
 	MethodTR119   = Method{Name: "tr119", Estimator: EstimatorMean, MatchDevice: false}

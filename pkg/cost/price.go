@@ -68,24 +68,23 @@ type offer struct {
 	isDefault                        bool
 }
 
-// offers lists the prices for a device under m: every tier of every provider that fits, then on-prem. On-prem rows count
-// as the default provider's, so that the default rows of a cell are one per tier.
+// offers lists the prices for a device under m: every tier of every provider of that kind (of GPUs where m does not look),
+// then on-prem. On-prem rows count as the default provider's, so that the default rows of a cell are one per tier.
 func (b *Book) offers(device record.Device, m Method) []offer {
-	fallback := b.Default[record.GPU]
-	if m.MatchDevice {
-		fallback = b.Default[device]
+	if !m.MatchDevice {
+		device = record.GPU
 	}
 	var list []offer
 	for i := range b.Providers {
 		p := &b.Providers[i]
-		if m.MatchDevice && p.Device != device {
+		if p.Device != device {
 			continue
 		}
 		for _, tier := range record.Tiers() {
 			if tier == record.OnPrem {
 				continue
 			}
-			o := offer{provider: p.Name, region: p.Region, currency: p.Currency, date: p.Date, tier: tier, isDefault: p.Name == fallback}
+			o := offer{provider: p.Name, region: p.Region, currency: p.Currency, date: p.Date, tier: tier, isDefault: p.Name == b.Default[device]}
 			if price, ok := p.USDPerHour[tier]; ok {
 				o.usdPerHour = &price
 			}

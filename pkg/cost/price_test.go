@@ -184,7 +184,9 @@ func TestPriceRefuses(t *testing.T) {
 	if _, err := cost.Price([]record.Cell{cell}, smallBook(), cost.MethodDefault); !errors.Is(err, cost.ErrDevice) {
 		t.Errorf("no device: %v, want ErrDevice", err)
 	}
-	if rows, err := cost.Price([]record.Cell{cell}, smallBook(), cost.MethodTR119); err != nil || len(rows) != 5 {
+	b := smallBook()
+	b.Providers[0].Device = record.GPU
+	if rows, err := cost.Price([]record.Cell{cell}, b, cost.MethodTR119); err != nil || len(rows) != 5 {
 		t.Errorf("tr119 does not look at devices: %d rows, %v", len(rows), err)
 	}
 }
