@@ -5,6 +5,7 @@ import (
 	"math"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"github.com/banterhearts/bh/pkg/record"
 )
@@ -122,7 +123,13 @@ func (c *column) setList(row reflect.Value, list []int64) {
 	}
 }
 
+// maxShown is how much of a faulty value an error shows, in bytes.
+const maxShown = 60
+
 // wrong is the error of a value that does not fit the column.
 func (c *column) wrong(saw string) error {
+	if len(saw) > maxShown {
+		saw = strings.ToValidUTF8(saw[:maxShown], "") + "..."
+	}
 	return &record.FieldError{Field: c.name, Saw: saw, Want: c.typ.want()}
 }

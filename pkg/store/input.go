@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -27,8 +26,14 @@ type source struct {
 // input is an open file or stream.
 type input struct {
 	*bufio.Reader
-	file *os.File // the regular file behind Reader, nil for a stream
-	size int64    // of file
+	file seekable // what Reader reads, where that is a regular file; nil for a stream
+}
+
+// seekable is what a format with its index at the end needs.
+type seekable interface {
+	io.Reader
+	io.ReaderAt
+	io.Seeker
 }
 
 // scanFile reads one file to its end.
@@ -57,43 +62,46 @@ func (s *sink) scanFile(f source, stdin io.Reader) error {
 	return nil
 }
 
-// open opens f; done closes it. A stream (standard input, a pipe, a device) is read in a goroutine of its own, so that a
-// cancelled context ends the scan even while the other end of the pipe is silent; that goroutine then stays blocked in
-// its read until the process ends, as there is no way to interrupt it.
+// open opens f; done closes it.
 func (s *sink) open(f source, stdin io.Reader) (in *input, done func(), err error) {
-	var stream io.Reader
-	closeFile := func() {}
 	if f.path == stdinName {
 		if stdin == nil {
 			return nil, nil, cli.BadInputf("no standard input to read")
 		}
-		stream = stdin
-	} else {
-		fd, err := os.Open(f.path)
-		if err != nil {
-			return nil, nil, cli.BadInputf("cannot read %w", err)
-		}
-		closeFile = func() { _ = fd.Close() } // only read from: nothing can be lost
-		info, err := fd.Stat()
-		if err == nil && info.IsDir() {
-			err = fmt.Errorf("%s is a folder inside a folder of records", f.path)
-		}
-		if err != nil {
-			closeFile()
-			return nil, nil, cli.BadInput(err)
-		}
-		if info.Mode().IsRegular() {
-			return &input{Reader: bufio.NewReaderSize(fd, readBuffer), file: fd, size: info.Size()}, closeFile, nil
-		}
-		stream = fd
+		in, done = s.stream(stdin)
+		return in, done, nil
 	}
+	fd, err := os.Open(f.path)
+	if err != nil {
+		return nil, nil, cli.BadInputf("cannot read %w", err)
+	}
+	closeFile := func() { _ = fd.Close() } // only read from: nothing can be lost
+	info, err := fd.Stat()
+	if err != nil {
+		closeFile()
+		return nil, nil, cli.BadInputf("cannot read %w", err)
+	}
+	if info.Mode().IsRegular() {
+		return &input{Reader: bufio.NewReaderSize(fd, readBuffer), file: fd}, closeFile, nil
+	}
+	in, stop := s.stream(fd)
+	return in, func() { stop(); closeFile() }, nil
+}
+
+// stream reads r (standard input, a pipe, a device) in a goroutine of its own, so that a cancelled context ends the scan
+// even while the other end of a pipe is silent. That goroutine then stays blocked in its read until the process ends, as
+// there is no way to interrupt it.
+func (s *sink) stream(r io.Reader) (in *input, done func()) {
 	pr, pw := io.Pipe()
 	go func() {
-		_, err := io.CopyBuffer(pw, struct{ io.Reader }{stream}, make([]byte, readBuffer))
+		_, err := io.CopyBuffer(pw, struct{ io.Reader }{r}, make([]byte, readBuffer))
 		_ = pw.CloseWithError(err) // never fails
 	}()
 	stop := context.AfterFunc(s.ctx, func() { _ = pr.CloseWithError(context.Cause(s.ctx)) })
-	return &input{Reader: bufio.NewReaderSize(pr, readBuffer)}, func() { stop(); _ = pr.Close(); closeFile() }, nil
+	return &input{Reader: bufio.NewReaderSize(pr, readBuffer)}, func() {
+		stop()
+		_ = pr.Close() // never fails
+	}
 }
 
 // readBuffer is large enough that the cost of a system call vanishes and small beside a batch of rows.

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"reflect"
-
-	"github.com/banterhearts/bh/pkg/record"
 )
 
 func init() {
@@ -73,7 +71,7 @@ func (l *lineReader) whole() ([]byte, error) {
 func readJSONL(in *input, s *sink) error {
 	skipBOM(in.Reader)
 	lines := &lineReader{r: in.Reader}
-	var d jsonDecoder
+	d := newJSONDecoder()
 	for {
 		b, err := lines.next()
 		switch {
@@ -90,44 +88,6 @@ func readJSONL(in *input, s *sink) error {
 			return err
 		}
 	}
-}
-
-// jsonDecoder decodes lines into rows.
-type jsonDecoder struct{}
-
-// decode hands the row of line b to s.
-func (d *jsonDecoder) decode(b []byte, line int64, s *sink) error {
-	fields := map[string]json.RawMessage{}
-	if err := json.Unmarshal(b, &fields); err != nil {
-		return s.accept(reflect.Value{}, line, fmt.Errorf("not a JSON object: %w", err))
-	}
-	var schema record.Schema
-	_ = json.Unmarshal(fields["schema"], &schema) // what is no text is no schema
-	k, err := kindOfSchema(schema)
-	if err != nil {
-		return s.accept(reflect.Value{}, line, err)
-	}
-	if err := s.expect(k, line); err != nil {
-		return err
-	}
-	row := reflect.New(k.row).Elem()
-	return s.accept(row, line, k.setJSON(row, fields))
-}
-
-// setJSON fills row from the fields of an object.
-func (k *kind) setJSON(row reflect.Value, fields map[string]json.RawMessage) error {
-	var errs []error
-	for _, c := range k.columns {
-		raw, there := fields[c.name]
-		if !there || string(raw) == "null" {
-			errs = append(errs, c.setNull())
-			continue
-		}
-		if err := json.Unmarshal(raw, c.slot(row).Addr().Interface()); err != nil {
-			errs = append(errs, c.wrong(string(raw)))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // jsonlWriter writes one object a line, each in one Write.

@@ -81,7 +81,7 @@ type parquetFile struct {
 // pageBuffer is how much of each column is read ahead, in bytes.
 const pageBuffer = 64 << 10
 
-func (p *parquetFile) open(f *os.File) (*arrow.Schema, error) {
+func (p *parquetFile) open(f seekable) (*arrow.Schema, error) {
 	props := parquet.NewReaderProperties(&boundedAllocator{})
 	props.BufferedStreamEnabled, props.BufferSize = true, pageBuffer
 	pf, err := file.NewParquetReader(f, file.WithReadProps(props))
