@@ -61,12 +61,12 @@ func openEstimate(env Environment, opt Options) (Source, string, error) {
 		packages := cmp.Or(len(packageCPUs(e.files)), 1)
 		perCPU := func(w units.Watts) units.Watts { return w * units.Watts(packages) / units.Watts(t.cpus) }
 		e.idle, e.max = perCPU(*opt.CPUIdleWatts), perCPU(*opt.CPUMaxWatts)
-		origin = fmt.Sprintf("given for each of %d packages", packages)
+		origin = "given for each of " + count(packages, "package")
 	}
 	e.times, e.at = t, time.Now()
 	e.rateFromAt = e.at
-	detail := fmt.Sprintf("%d processors, %.3g W idle, %.3g W at full load: an estimate, %s",
-		t.cpus, float64(e.idle)*float64(t.cpus), float64(e.max)*float64(t.cpus), origin)
+	detail := fmt.Sprintf("%s, %.3g W idle, %.3g W at full load: an estimate, %s",
+		count(t.cpus, "processor"), float64(e.idle)*float64(t.cpus), float64(e.max)*float64(t.cpus), origin)
 	return e, detail, nil
 }
 

@@ -64,7 +64,7 @@ func readable(files fs.FS, name string) bool {
 }
 
 func (p *proc) describe() string {
-	parts := []string{fmt.Sprintf("%d processors", p.last.cpus)}
+	parts := []string{count(p.last.cpus, "processor")}
 	if len(p.clocks) == 0 {
 		parts = append(parts, "no clock (the kernel scales no frequency here)")
 	}

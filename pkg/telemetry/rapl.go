@@ -73,7 +73,7 @@ func openRAPL(env Environment, _ Options) (Source, string, error) {
 	if len(r.zones) == 0 {
 		return nil, "", raplAbsent(r.files)
 	}
-	return r, fmt.Sprintf("%d packages, a counter wraps after %.0f J", len(r.zones), float64(r.zones[0].wrap)/1e6), nil
+	return r, fmt.Sprintf("%s, a counter wraps after %.0f J", count(len(r.zones), "package"), float64(r.zones[0].wrap)/1e6), nil
 }
 
 func raplAbsent(files fs.FS) error {

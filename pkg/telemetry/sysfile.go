@@ -51,9 +51,26 @@ func cannotOpen(err error, why, grant string) error {
 	case errors.Is(err, fs.ErrNotExist):
 		return &unavailable{kind: ErrAbsent, why: why}
 	case errors.Is(err, fs.ErrPermission):
-		return &unavailable{kind: ErrPermission, why: err.Error(), fix: grant}
+		return &unavailable{kind: ErrPermission, why: place(err), fix: grant}
 	}
 	return err
+}
+
+// place is the text of an error of the file tree with the file's name as it is on the machine.
+func place(err error) string {
+	var p *fs.PathError
+	if errors.As(err, &p) {
+		return fmt.Sprintf("/%s: %v", p.Path, p.Err)
+	}
+	return err.Error()
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // The pace of a source.

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"slices"
 	"time"
@@ -78,7 +79,7 @@ func (o Options) Validate() error {
 	if o.CPUIdleWatts == nil {
 		return nil
 	}
-	if *o.CPUIdleWatts < 0 || !(*o.CPUMaxWatts > *o.CPUIdleWatts) {
+	if *o.CPUIdleWatts < 0 || !(*o.CPUMaxWatts > *o.CPUIdleWatts) || math.IsInf(float64(*o.CPUMaxWatts), 0) {
 		return fmt.Errorf("watts of the processor: saw idle %v and full load %v, want 0 <= idle < full load",
 			*o.CPUIdleWatts, *o.CPUMaxWatts)
 	}

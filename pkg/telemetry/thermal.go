@@ -52,9 +52,9 @@ func openThermal(env Environment, _ Options) (Source, string, error) {
 	addZones(t.files, chips, add)
 	switch {
 	case len(t.sensors) > 0:
-		return t, fmt.Sprintf("%d sensors, first %s", len(t.sensors), t.sensors[0].device), nil
+		return t, count(len(t.sensors), "sensor") + ", first " + t.sensors[0].device, nil
 	case denied != nil:
-		return nil, "", &unavailable{kind: ErrPermission, why: denied.Error(),
+		return nil, "", &unavailable{kind: ErrPermission, why: place(denied),
 			fix: "sudo chmod a+r /sys/class/hwmon/hwmon*/temp*_input /sys/class/thermal/thermal_zone*/temp"}
 	}
 	return nil, "", &unavailable{kind: ErrAbsent, why: "no temperature sensor in /sys/class/hwmon and /sys/class/thermal"}
