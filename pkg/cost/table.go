@@ -12,8 +12,8 @@ import (
 	"github.com/banterhearts/bh/pkg/units"
 )
 
-// EstimateMark stands before every figure that rests on an estimated power (energy grade D).
-const EstimateMark = "~"
+// EstimateMark follows every figure that rests on an estimated power (energy grade D).
+const EstimateMark = "†"
 
 // View is cost rows as people read them: a caption of what all rows share, one table, and notes on what it leaves out.
 type View struct {
@@ -188,10 +188,10 @@ func showInterval(r *record.Cost) string {
 	return "[" + units.G4Ptr(r.TotalCILowerUSD) + ", " + units.G4Ptr(r.TotalCIUpperUSD) + "]"
 }
 
-// estimated puts the mark before text when the row's power is an estimate and the figure rests on it.
+// estimated puts the mark after text when the row's power is an estimate and the figure rests on it.
 func estimated(r *record.Cost, rests bool, text string) string {
 	if rests && r.EnergyGrade == record.GradeD {
-		return EstimateMark + text
+		return text + EstimateMark
 	}
 	return text
 }
