@@ -181,14 +181,14 @@ func (src *imported) reader(t safetensors.Tensor) func(dst []float32) error {
 	return func(dst []float32) error {
 		raw = slices.Grow(raw[:0], len(dst)*int(t.DType.Size()))[:len(dst)*int(t.DType.Size())]
 		if _, err := src.file.ReadAt(raw, t.Offset+at*t.DType.Size()); err != nil {
-			return fmt.Errorf("read %s: %w", src.path, err)
+			return fmt.Errorf("tensor %s: %w", t.Name, err)
 		}
 		if err := safetensors.Widen(dst, t.DType, raw); err != nil {
 			return err
 		}
 		for i, v := range dst {
 			if math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) {
-				return cli.BadInputf("%s: element %d: saw %v, want a finite number", src.path, at+int64(i), v)
+				return cli.BadInputf("%s: tensor %s: element %d: saw %v, want a finite number", src.path, t.Name, at+int64(i), v)
 			}
 		}
 		at += int64(len(dst))
@@ -211,7 +211,7 @@ func (src *imported) checkHead(ctx context.Context) error {
 		}
 		n := min(chunk, head.Elements()-done)
 		if err := errors.Join(nextHead(a[:n]), nextEmbedding(b[:n])); err != nil {
-			return fmt.Errorf("compare %s with %s: %w", head.Name, embedding.Name, err)
+			return err
 		}
 		if !slices.Equal(a[:n], b[:n]) {
 			return cli.BadInputf("%s: tensor %s differs from %s: an untied output projection is not supported",

@@ -42,7 +42,7 @@ func load(t *testing.T, f *model.Folder, cached bool) *session {
 			outputs = append(outputs, model.PresentKey(layer), model.PresentValue(layer))
 		}
 	}
-	s, err := ort.NewDynamicAdvancedSession(path, inputs, outputs, nil)
+	s, err := ort.NewDynamicAdvancedSession(path, inputs, outputs, oneThread(t))
 	if err != nil {
 		t.Fatalf("load %s: %v", path, err)
 	}
@@ -52,6 +52,24 @@ func load(t *testing.T, f *model.Folder, cached bool) *session {
 		}
 	})
 	return &session{s, f.Config, cached}
+}
+
+// oneThread keeps ONNX Runtime's threads from spinning while other tests want the processor.
+func oneThread(t *testing.T) *ort.SessionOptions {
+	t.Helper()
+	options, err := ort.NewSessionOptions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := options.Destroy(); err != nil {
+			t.Error(err)
+		}
+	})
+	if err := options.SetIntraOpNumThreads(1); err != nil {
+		t.Fatal(err)
+	}
+	return options
 }
 
 // cache holds the present keys and values of a call, the past of the next.

@@ -122,7 +122,7 @@ func writeWeights(ctx context.Context, w io.WriterAt, c Config, from source, pro
 		workers.Go(func() {
 			for j := range jobs {
 				if err := writeTensor(ctx, w, j, from(j.tensor), count); err != nil {
-					cancel(fmt.Errorf("tensor %s: %w", j.name, err))
+					cancel(err)
 				}
 			}
 		})

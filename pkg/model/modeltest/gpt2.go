@@ -48,6 +48,9 @@ func Load(f *model.Folder) (*GPT2, error) {
 	return m, nil
 }
 
+// Weight is the tensor of that name, nil where there is none.
+func (m *GPT2) Weight(name string) []float32 { return m.weights[name] }
+
 // State is one sequence being read: the keys and values of the tokens so far.
 type State struct {
 	m      *GPT2
