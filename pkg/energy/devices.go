@@ -13,6 +13,7 @@ import (
 type device struct {
 	source, name                    string
 	counter, power, temp, mem, util series
+	near                            bool // read within reach of the window
 	throttled, shared               bool // seen inside the window
 }
 
@@ -20,14 +21,15 @@ type device struct {
 func (d *device) hasPower() bool { return d.counter != nil || d.power != nil }
 
 // devices groups samples by source and device, sorted by both. Readings too far from w to matter are left out of the
-// series, but their device is not: a processor package that fell silent must not vanish from a sum.
+// series, but a device that was read long before is not left out itself: a processor package that fell silent must not
+// vanish from a sum.
 func devices(samples []record.Sample, w Window) []*device {
 	type key struct{ source, device string }
 	byKey := map[key]*device{}
 	reach := int64(max(w.Length(), MaxGap))
 	for i := range samples {
 		s := &samples[i]
-		if w.Host != "" && s.Host != w.Host {
+		if w.Host != "" && s.Host != w.Host || s.TSUnixNS > w.End+reach {
 			continue
 		}
 		k := key{s.Source, s.Device}
@@ -51,7 +53,8 @@ func devices(samples []record.Sample, w Window) []*device {
 
 // add takes one sample in. A quantity's series is made, though empty, by a reading out of reach.
 func (d *device) add(s *record.Sample, w Window, reach int64) {
-	near := s.TSUnixNS >= w.Start-reach && s.TSUnixNS <= w.End+reach
+	near := s.TSUnixNS >= w.Start-reach
+	d.near = d.near || near
 	take(&d.counter, s.TSUnixNS, s.EnergyCounterJoules, near)
 	take(&d.power, s.TSUnixNS, s.PowerW, near)
 	take(&d.temp, s.TSUnixNS, s.TempC, near)

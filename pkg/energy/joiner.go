@@ -3,6 +3,7 @@ package energy
 import (
 	"cmp"
 	"errors"
+	"math"
 	"slices"
 
 	"github.com/banterhearts/bh/pkg/record"
@@ -148,10 +149,11 @@ func (j *Joiner) Finish() Summary {
 		j.start()
 	}
 	for _, h := range j.hosts {
-		for _, o := range slices.Concat(h.open, h.pending) {
+		h.openUntil(math.MaxInt64)
+		for _, o := range h.open {
 			j.close(o)
 		}
-		h.open, h.pending = nil, nil
+		h.open = nil
 	}
 	return j.sum
 }

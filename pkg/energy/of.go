@@ -73,7 +73,7 @@ func measure(all []*device, w Window, class record.Device) energy {
 			none = e
 		}
 	}
-	if len(sources) == 0 && len(all) > 0 {
+	if len(sources) == 0 && slices.ContainsFunc(all, func(d *device) bool { return d.near }) {
 		none.reasons = []string{NoPowerSource}
 	}
 	return none

@@ -1,0 +1,246 @@
+package energy
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"iter"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/banterhearts/bh/pkg/record"
+)
+
+func byTime(samples []record.Sample) {
+	slices.SortStableFunc(samples, func(a, b record.Sample) int { return cmp.Compare(a.TSUnixNS, b.TSUnixNS) })
+}
+
+func onHost(name string, samples []record.Sample) []record.Sample {
+	out := slices.Clone(samples)
+	for i := range out {
+		out[i].Host = name
+	}
+	return out
+}
+
+// The stream gives what Apply gives with all samples at hand, for runs in any order, on several hosts.
+func TestJoinerEqualsApply(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		samples := recording(t)
+		if rapid.Bool().Draw(t, "silent") { // a package stops being read
+			samples = slices.DeleteFunc(samples, func(s record.Sample) bool { return s.Device == "cpu:1" && s.TSUnixNS > t0+1000*ms })
+		}
+		samples = append(samples, onHost("other", samples)...)
+		byTime(samples)
+		var runs []*record.Run
+		at := -1500 * ms
+		for i := range rapid.IntRange(1, 8).Draw(t, "runs") {
+			at += rapid.Int64Range(0, 1500*ms).Draw(t, "pause")
+			length := rapid.Int64Range(1*ms, 1200*ms).Draw(t, "length")
+			r := okRun(fmt.Sprint(i), rapid.SampledFrom([]record.Device{record.CPU, record.GPU}).Draw(t, "device"), at, at+length, 3)
+			r.Host = rapid.SampledFrom([]string{"h", "other", "unseen"}).Draw(t, "host")
+			runs = append(runs, r)
+			at += length
+		}
+		runs = rapid.Permutation(runs).Draw(t, "order")
+		j := NewJoiner()
+		var want []record.Run
+		unmeasured := 0
+		for _, r := range runs {
+			w := *r
+			Apply(&w, samples)
+			want = append(want, w)
+			if w.EnergyJoules == nil {
+				unmeasured++
+			}
+			if err := j.Add(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for i := range samples {
+			j.Sample(&samples[i])
+		}
+		sum := j.Finish()
+		for i, r := range runs {
+			if !reflect.DeepEqual(*r, want[i]) {
+				t.Fatalf("run %s: saw %+v, want %+v", r.RunID, *r, want[i])
+			}
+		}
+		if sum != (Summary{Runs: len(runs), OK: len(runs), Unmeasured: unmeasured, Samples: len(samples)}) {
+			t.Fatalf("saw %+v, want %d runs, %d unmeasured, %d samples", sum, len(runs), unmeasured, len(samples))
+		}
+	})
+}
+
+// An hour of samples and a run every ten seconds: what is held at any time is what one window needs.
+func TestJoinerHoldsOneWindow(t *testing.T) {
+	j := NewJoiner()
+	var runs []*record.Run
+	for i := range int64(360) {
+		r := okRun(fmt.Sprint(i), record.CPU, i*10_000*ms, i*10_000*ms+1000*ms, 1)
+		runs = append(runs, r)
+		if err := j.Add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	held := 0
+	counter := counterAt(func(s float64) float64 { return 40*s + 1000 })
+	for at := -1000 * ms; at <= 3_600_000*ms; at += 50 * ms {
+		s := reading("rapl", "cpu:0", at, counter)
+		j.Sample(&s)
+		now := 0
+		for _, o := range j.hosts["h"].open {
+			now += len(o.samples)
+		}
+		held = max(held, now)
+	}
+	if sum := j.Finish(); sum.Unmeasured != 0 {
+		t.Errorf("saw %+v, want energy for all runs", sum)
+	}
+	if held > 50 {
+		t.Errorf("held %d samples at once, want about the 40 of two seconds", held)
+	}
+	for _, r := range runs {
+		if r.PowerMeanW == nil || *r.PowerMeanW < 39.999 || *r.PowerMeanW > 40.001 {
+			t.Fatalf("run %s: saw %v", r.RunID, r.PowerMeanW)
+		}
+	}
+}
+
+func TestJoinerMarksRunsThatOverlap(t *testing.T) {
+	runs := []*record.Run{
+		okRun("alone", record.CPU, 500*ms, 1000*ms, 1),
+		okRun("long", record.CPU, 2000*ms, 4000*ms, 1),
+		okRun("inside", record.CPU, 2100*ms, 2700*ms, 1),
+		okRun("later inside", record.CPU, 3000*ms, 3600*ms, 1),
+		okRun("gpu", record.GPU, 2000*ms, 3000*ms, 1),
+		okRun("elsewhere", record.CPU, 2000*ms, 3000*ms, 1),
+		okRun("touching", record.CPU, 4000*ms, 4800*ms, 1),
+	}
+	runs[5].Host = "other"
+	samples := every(50*ms, 0, 5000*ms, "rapl", "cpu:0", counterAt(func(s float64) float64 { return 40 * s }))
+	samples = append(samples, every(50*ms, 0, 5000*ms, "nvml", "gpu:0", counterAt(func(s float64) float64 { return 40 * s }))...)
+	samples = append(samples, onHost("other", samples)...)
+	byTime(samples)
+	j := NewJoiner()
+	for _, r := range runs {
+		if err := j.Add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range samples {
+		j.Sample(&samples[i])
+	}
+	j.Finish()
+	for i, want := range []string{"counter_only", "counter_only,shared", "counter_only,shared", "counter_only,shared",
+		"counter_only", "counter_only", "counter_only"} {
+		if runs[i].EnergyReasons != want {
+			t.Errorf("%s: saw %q, want %q", runs[i].RunID, runs[i].EnergyReasons, want)
+		}
+	}
+}
+
+func TestJoinerCounts(t *testing.T) {
+	j := NewJoiner()
+	degraded := okRun("1", record.CPU, 0, 1000*ms, 1)
+	degraded.Status = record.Degraded
+	for _, r := range []*record.Run{degraded, okRun("2", record.CPU, 0, 1000*ms, 1)} {
+		if err := j.Add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, at := range []int64{10, 30, 20} {
+		s := reading("rapl", "cpu:0", at*ms, func(*record.Sample) {})
+		j.Sample(&s)
+	}
+	if err := j.Add(okRun("3", record.CPU, 0, 1000*ms, 1)); err == nil {
+		t.Error("saw no error for a run added after the first sample")
+	}
+	if got, want := j.Finish(), (Summary{Runs: 2, OK: 1, Unmeasured: 1, Samples: 3, Disordered: 1}); got != want {
+		t.Errorf("saw %+v, want %+v", got, want)
+	}
+}
+
+func stream(samples []record.Sample, end error) iter.Seq2[*record.Sample, error] {
+	return func(yield func(*record.Sample, error) bool) {
+		for i := range samples {
+			if !yield(&samples[i], nil) {
+				return
+			}
+		}
+		if end != nil {
+			yield(nil, end)
+		}
+	}
+}
+
+func TestMerge(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var all []int64
+		var streams []iter.Seq2[*record.Sample, error]
+		for range rapid.IntRange(0, 4).Draw(t, "recordings") {
+			times := rapid.SliceOf(rapid.Int64Range(0, 50)).Draw(t, "times")
+			slices.Sort(times)
+			all = append(all, times...)
+			var samples []record.Sample
+			for _, at := range times {
+				samples = append(samples, record.Sample{TSUnixNS: at})
+			}
+			streams = append(streams, stream(samples, nil))
+		}
+		slices.Sort(all)
+		var got []int64
+		for s, err := range Merge(streams...) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, s.TSUnixNS)
+		}
+		if !slices.Equal(got, all) {
+			t.Fatalf("saw %v, want %v", got, all)
+		}
+	})
+}
+
+func TestMergeStopsAtAnError(t *testing.T) {
+	broken := errors.New("torn")
+	a := every(50*ms, 0, 1000*ms, "rapl", "cpu:0", func(*record.Sample) {})
+	n, last := 0, error(nil)
+	for _, err := range Merge(stream(a, nil), stream(a[:3], broken), stream(nil, nil)) {
+		n, last = n+1, err
+	}
+	if !errors.Is(last, broken) || n != 6+1 {
+		t.Errorf("saw %v after %d, want the error after three of each", last, n-1)
+	}
+}
+
+func TestMergeEndsEarly(t *testing.T) {
+	a := every(50*ms, 0, 1000*ms, "rapl", "cpu:0", func(*record.Sample) {})
+	for s := range Merge(stream(a, nil), stream(a, nil)) {
+		if s.TSUnixNS > t0 {
+			break
+		}
+	}
+}
+
+// BenchmarkJoiner is the cost of one sample that belongs to an open window half of the time.
+func BenchmarkJoiner(b *testing.B) {
+	j := NewJoiner()
+	for i := range int64(1000) {
+		if err := j.Add(okRun(fmt.Sprint(i), record.CPU, i*2000*ms, i*2000*ms+1000*ms, 1)); err != nil {
+			b.Fatal(err)
+		}
+	}
+	at, counter := int64(0), counterAt(func(s float64) float64 { return 40 * s })
+	s := reading("rapl", "cpu:0", 0, counter)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.TSUnixNS = t0 + at
+		j.Sample(&s)
+		at += int64(50 * time.Millisecond)
+	}
+}
