@@ -94,7 +94,7 @@ func (b *block) analyse(opt Options) (ModeAnalysis, error) {
 	if a.Default, err = b.ratios(opt); err != nil {
 		return a, err
 	}
-	if b.metric.tr119 {
+	if b.metric.tr119 && !opt.NoTR119 {
 		var doubts []string
 		if a.TR119, doubts, err = b.tr119(opt.Alpha); err != nil {
 			return a, err

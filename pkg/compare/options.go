@@ -12,6 +12,8 @@ const (
 	DefaultResamples = 10_000
 	DefaultTier      = record.OnDemand
 
+	MaxAlpha = 0.5 // a test at a higher level says nothing
+
 	EstimatorGapPct = 5 // per cent between the two throughput estimators above which a cell is listed
 	MinRuns         = 3 // good runs below which a cell is listed
 )
@@ -27,7 +29,8 @@ type Options struct {
 	Inputs    []string    // names of the input files, written to the document
 	Metrics   []string    // what to compare, in the order of the document; none means TotalUSD and LatencyMS
 	Tier      record.Tier // pricing tier that cost metrics are taken at; "" means DefaultTier
-	Alpha     float64     // level of the tests, in (0, 0.5]; 0 means DefaultAlpha
+	NoTR119   bool        // leave out the tr119 design and what it disagrees with
+	Alpha     float64     // level of the tests, in (0, MaxAlpha]; 0 means DefaultAlpha
 	Seed      int64       // of the resampling of scenarios; 0 is a seed like any other
 	Resamples int         // how often scenarios are resampled; 0 means DefaultResamples
 }
@@ -55,8 +58,8 @@ func (o *Options) Validate() error {
 	if o.Resamples == 0 {
 		o.Resamples = d.Resamples
 	}
-	if !(o.Alpha > 0 && o.Alpha <= 0.5) {
-		return cli.BadInputf("alpha: saw %v, want a number above 0 and at most 0.5", o.Alpha)
+	if !(o.Alpha > 0 && o.Alpha <= MaxAlpha) {
+		return cli.BadInputf("alpha: saw %v, want a number above 0 and at most %v", o.Alpha, MaxAlpha)
 	}
 	if o.Resamples < 0 {
 		return cli.BadInputf("resamples: saw %d, want a number of at least 1", o.Resamples)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"os"
 	"strings"
 	"testing"
 
@@ -220,6 +221,25 @@ func TestNames(t *testing.T) {
 	}
 	if _, err = cost.MethodTR119.WithEstimator("median"); err == nil {
 		t.Error("an unknown estimator is taken")
+	}
+}
+
+// TestCodesAreDefined: every code that a row can carry is explained in the definitions.
+func TestCodesAreDefined(t *testing.T) {
+	text, err := os.ReadFile("../../docs/definitions.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, code := range []string{
+		cost.ReasonNoOKRuns, cost.ReasonThroughputUnknown, cost.ReasonPowerUnknown, cost.ReasonPriceUnknown,
+		cost.ReasonNoCapitalCost, cost.ReasonEnergyExcluded, cost.ReasonZeroPower, cost.ReasonPrefillUnmeasured,
+		cost.ReasonGenerateUnmeasured, cost.CILogLatency, cost.CILogLatencyPower, cost.CILogThroughput,
+		cost.CILogThroughputPower, cost.CINone, "no_total", "single_run", "zero_variance", "latency_sd_unknown",
+		"throughput_sd_unknown", cost.MethodDefault.Name, cost.MethodTR119.Name, cost.InfraOnlySuffix, cost.EstimateMark,
+	} {
+		if !strings.Contains(string(text), code) {
+			t.Errorf("docs/definitions.md does not say what %s is", code)
+		}
 	}
 }
 

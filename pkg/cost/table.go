@@ -185,7 +185,7 @@ func showInterval(r *record.Cost) string {
 	if r.TotalCILowerUSD == nil || r.TotalCIUpperUSD == nil {
 		return units.Absent
 	}
-	return "[" + units.G4Ptr(r.TotalCILowerUSD) + ", " + units.G4Ptr(r.TotalCIUpperUSD) + "]"
+	return estimated(r, r.EnergyUSDPer1M != nil, "["+units.G4Ptr(r.TotalCILowerUSD)+", "+units.G4Ptr(r.TotalCIUpperUSD)+"]")
 }
 
 // estimated puts the mark after text when the row's power is an estimate and the figure rests on it.

@@ -13,11 +13,14 @@ import (
 // tolerance is the largest difference of a logit between ONNX Runtime in float32 and the plain forward pass in float64.
 const tolerance = 1e-4
 
-// subjects are the models that every conformance test runs on.
-var subjects = []struct {
+// subject is a model that conformance is tested on.
+type subject struct {
 	name string
 	get  func() (*model.Folder, error)
-}{
+}
+
+// subjects are the models that every conformance test runs on.
+var subjects = []subject{
 	{"seeded", tiny},
 	{"imported", small},
 }

@@ -21,38 +21,53 @@ func reasonsOf(g group) string {
 	return strings.Join(list, ", ")
 }
 
-// unmeasured lists the backends without a good run, with the modes where that is not all of them, and the reasons.
+// unmeasured lists the backends without a good run, those with the same modes and reasons together.
 func (d *data) unmeasured() string {
-	var list []string
+	backends := map[string][]string{}
+	var order []string
 	for _, label := range d.backends {
-		var modes, reasons []string
-		planned := 0
-		for _, mode := range d.modes {
-			g := d.group(label, mode)
-			if len(g.cells) == 0 {
-				continue
-			}
-			planned++
-			if !g.measured() {
-				modes = append(modes, string(mode))
-				if why := reasonsOf(g); why != "" && !slices.Contains(reasons, why) {
-					reasons = append(reasons, why)
-				}
-			}
-		}
-		if len(modes) == 0 {
+		why := d.absenceOf(label)
+		if why == "" {
 			continue
 		}
-		text := label
-		if len(modes) < planned {
-			text += " in " + strings.Join(modes, " and ")
+		if backends[why] == nil {
+			order = append(order, why)
 		}
-		if len(reasons) > 0 {
-			text += " (" + strings.Join(reasons, ", ") + ")"
-		}
-		list = append(list, text)
+		backends[why] = append(backends[why], label)
 	}
-	return strings.Join(list, "; ")
+	for i, why := range order {
+		order[i] = strings.Join(backends[why], ", ") + why
+	}
+	return strings.Join(order, "; ")
+}
+
+// absenceOf says in which modes a backend has no good run, where that is not all of them, and why, as
+// " in generate (timeout)"; nothing for a backend that has one in each mode.
+func (d *data) absenceOf(label string) string {
+	var modes, reasons []string
+	planned := 0
+	for _, mode := range d.modes {
+		g := d.group(label, mode)
+		if len(g.cells) == 0 {
+			continue
+		}
+		planned++
+		if g.measured() {
+			continue
+		}
+		modes = append(modes, string(mode))
+		if why := orElse(reasonsOf(g), "no reason recorded"); !slices.Contains(reasons, why) {
+			reasons = append(reasons, why)
+		}
+	}
+	if len(modes) == 0 {
+		return ""
+	}
+	text := ""
+	if len(modes) < planned {
+		text = " in " + strings.Join(modes, " and ")
+	}
+	return text + " (" + strings.Join(reasons, ", ") + ")"
 }
 
 // measuredModes lists the modes in which at least one backend has a good run.

@@ -3,6 +3,7 @@ package report
 import (
 	"image/color"
 	"math"
+	"strconv"
 
 	"golang.org/x/image/font"
 	"gonum.org/v1/plot"
@@ -29,9 +30,11 @@ type barChart struct {
 }
 
 const (
-	rowHeight   = 22 * vg.Length(1) // of an ungrouped bar
+	rowHeight   = 28 * vg.Length(1) // of an ungrouped bar and the lane of its points
 	groupedRow  = 15 * vg.Length(1) // of a bar in a group, and of its heading
-	barShare    = 0.62              // of the row
+	barShare    = 0.62              // of a row in a group
+	barHeight   = 14 * vg.Length(1) // of an ungrouped bar
+	barLift     = 4 * vg.Length(1)  // of an ungrouped bar above the middle of its row: its points lie below it
 	axisHeight  = 42 * vg.Length(1)
 	pointRadius = 2 * vg.Length(1)
 	labelGap    = 5 * vg.Length(1)
@@ -51,9 +54,10 @@ func (c barChart) drawing() *Drawing {
 		axes(p)
 		p.X.Min, p.X.Padding = 0, 0
 		p.X.Label.Text = c.Axis
+		p.X.Tick.Marker = linearTicks{}
 		p.Y.Min, p.Y.Max, p.Y.Padding = -0.5, float64(len(rows))-0.5, 0
 		p.Y.Tick.Length = 0
-		p.Y.Tick.Marker = plot.ConstantTicks(ticks(rows))
+		p.Y.Tick.Marker = plot.ConstantTicks(c.ticks(rows))
 		p.Add(&barRows{rows: rows})
 		p.Draw(heading(dc, c.Title, c.Subtitle))
 	}}
@@ -82,12 +86,16 @@ func (c barChart) rows() []row {
 	return rows
 }
 
-// ticks labels the rows on the vertical axis; the first row is the topmost, at the highest value.
-func ticks(rows []row) []plot.Tick {
+// ticks labels the bars on the vertical axis; the first row is the topmost, at the highest value.
+func (c barChart) ticks(rows []row) []plot.Tick {
+	lift := 0.0
+	if !c.grouped() {
+		lift = float64(barLift / rowHeight)
+	}
 	var marks []plot.Tick
 	for i, r := range rows {
 		if r.bar != nil {
-			marks = append(marks, plot.Tick{Value: height(i, len(rows)), Label: r.bar.Label})
+			marks = append(marks, plot.Tick{Value: height(i, len(rows)) + lift, Label: r.bar.Label})
 		}
 	}
 	return marks
@@ -104,16 +112,12 @@ var (
 	_ plot.GlyphBoxer = (*barRows)(nil)
 )
 
-// reach is the largest value drawn in the row.
+// reach is where the text of the bar may begin: the end of the bar, or of its interval.
 func (b *bar) reach() float64 {
-	far := b.Value
 	if b.High != nil {
-		far = math.Max(far, *b.High)
+		return math.Max(b.Value, *b.High)
 	}
-	for _, v := range b.Points {
-		far = math.Max(far, v)
-	}
-	return far
+	return b.Value
 }
 
 // DataRange implements plot.DataRanger.
@@ -121,6 +125,9 @@ func (r *barRows) DataRange() (xmin, xmax, ymin, ymax float64) {
 	for _, line := range r.rows {
 		if line.bar != nil {
 			xmax = math.Max(xmax, line.bar.reach())
+			for _, v := range line.bar.Points {
+				xmax = math.Max(xmax, v)
+			}
 		}
 	}
 	return 0, xmax, -0.5, float64(len(r.rows)) - 0.5
@@ -132,9 +139,12 @@ func (r *barRows) GlyphBoxes(p *plot.Plot) []plot.GlyphBox {
 	var boxes []plot.GlyphBox
 	for _, line := range r.rows {
 		if line.bar != nil {
-			width := style.Width(line.bar.Text) + labelGap + pointRadius
+			width := style.Width(line.bar.Text) + labelGap
 			boxes = append(boxes, plot.GlyphBox{X: p.X.Norm(line.bar.reach()), Y: 0.5,
 				Rectangle: vg.Rectangle{Max: vg.Point{X: width}}})
+			for _, v := range line.bar.Points {
+				boxes = append(boxes, plot.GlyphBox{X: p.X.Norm(v), Y: 0.5, Rectangle: vg.Rectangle{Max: vg.Point{X: pointRadius + 1}}})
+			}
 		}
 	}
 	return boxes
@@ -157,7 +167,11 @@ func (r *barRows) Plot(c draw.Canvas, p *plot.Plot) {
 			c.FillText(style, vg.Point{X: c.Min.X + labelGap, Y: middle - pitch/8}, line.heading)
 			continue
 		}
-		line.bar.plot(c, x, middle, pitch*barShare)
+		if line.bar.Group != "" {
+			line.bar.plot(c, x, middle, pitch*barShare)
+		} else {
+			line.bar.plot(c, x, middle+barLift, barHeight)
+		}
 	}
 	c.StrokeLine2(stroke(muted, 0.5), c.Min.X, c.Min.Y, c.Min.X, c.Max.Y)
 }
@@ -168,7 +182,7 @@ func (b *bar) plot(c draw.Canvas, x func(float64) vg.Length, middle, thick vg.Le
 		{X: c.Min.X, Y: middle - thick/2}, {X: x(b.Value), Y: middle - thick/2},
 		{X: x(b.Value), Y: middle + thick/2}, {X: c.Min.X, Y: middle + thick/2}})
 	for _, v := range b.Points {
-		at := vg.Point{X: x(v), Y: middle}
+		at := vg.Point{X: x(v), Y: middle - thick/2 - pointRadius - 2}
 		c.DrawGlyph(draw.GlyphStyle{Color: paper, Radius: pointRadius, Shape: draw.CircleGlyph{}}, at)
 		c.DrawGlyph(draw.GlyphStyle{Color: ink, Radius: pointRadius, Shape: draw.RingGlyph{}}, at)
 	}
@@ -177,7 +191,7 @@ func (b *bar) plot(c draw.Canvas, x func(float64) vg.Length, middle, thick vg.Le
 	}
 	style := sans(textSize, ink, font.WeightBold)
 	style.YAlign = draw.YCenter
-	c.FillText(style, vg.Point{X: x(b.reach()) + labelGap + pointRadius, Y: middle + centred}, b.Text)
+	c.FillText(style, vg.Point{X: x(b.reach()) + labelGap, Y: middle + centred}, b.Text)
 }
 
 // whisker draws a horizontal interval with caps.
@@ -186,4 +200,33 @@ func whisker(c draw.Canvas, from, to, middle, cap vg.Length) {
 	c.StrokeLine2(s, from, middle, to, middle)
 	c.StrokeLine2(s, from, middle-cap/2, from, middle+cap/2)
 	c.StrokeLine2(s, to, middle-cap/2, to, middle+cap/2)
+}
+
+// linearTicks are about five round steps from zero.
+type linearTicks struct{}
+
+// Ticks implements plot.Ticker.
+func (linearTicks) Ticks(low, high float64) []plot.Tick {
+	const about = 5
+	if !(high > low) {
+		return nil
+	}
+	exp := int(math.Floor(math.Log10((high - low) / about)))
+	digit := 1
+	for _, d := range []int{2, 5, 10} {
+		if (high-low)/about >= float64(d)*math.Pow10(exp) {
+			digit = d
+		}
+	}
+	var marks []plot.Tick
+	for i := 0; ; i++ {
+		// Parsed and not computed: 3 * 10^-1 is 0.30000000000000004.
+		v, err := strconv.ParseFloat(strconv.Itoa(i*digit)+"e"+strconv.Itoa(exp), 64)
+		if err != nil || v > high {
+			return marks
+		}
+		if v >= low {
+			marks = append(marks, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'f', -1, 64)})
+		}
+	}
 }

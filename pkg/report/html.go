@@ -10,6 +10,8 @@ import (
 	"strings"
 )
 
+func init() { registerFormat(format{HTMLFile, writeHTML}) }
+
 // pageCSS is the style of the page: light and dark, phone and print.
 //
 //go:embed page.css
@@ -113,8 +115,9 @@ func htmlBlock(b *bytes.Buffer, block Block) error {
 }
 
 func htmlTable(b *bytes.Buffer, t Table) {
-	fmt.Fprintf(b, "<div class=\"table\" role=\"region\" aria-label=\"%s\" tabindex=\"0\"><table>\n<caption>%s</caption>\n<thead><tr>",
-		html.EscapeString(t.Caption), html.EscapeString(t.Caption))
+	caption := html.EscapeString(t.Caption)
+	fmt.Fprintf(b, "<div class=\"table\" role=\"region\" aria-label=\"Table %d. %s\" tabindex=\"0\"><table>\n<caption><strong>Table %[1]d.</strong> %[2]s</caption>\n<thead><tr>",
+		t.Number, caption)
 	for _, c := range t.Columns {
 		fmt.Fprintf(b, "<th scope=\"col\"%s>%s</th>", numClass(c), breakable(html.EscapeString(c.Name)))
 	}
@@ -205,7 +208,7 @@ func htmlFigure(b *bytes.Buffer, f Figure) error {
 		return fmt.Errorf("figure %s: the SVG does not open as expected", f.Name)
 	}
 	box := svg[bytes.Index(svg, []byte("viewBox")):parts[1]]
-	fmt.Fprintf(b, "<figure id=\"fig-%s\"><div class=\"drawing\" tabindex=\"0\"><svg role=\"img\" aria-label=\"%s\" %s%s</div>\n<figcaption>%s</figcaption></figure>\n",
-		f.Name, html.EscapeString(f.Alt), box, bytes.TrimSpace(svg[parts[1]:]), htmlLine(f.Caption))
+	fmt.Fprintf(b, "<figure id=\"fig-%s\"><div class=\"drawing\" tabindex=\"0\"><svg role=\"img\" aria-label=\"%s\" %s%s</div>\n<figcaption><strong>Figure %d.</strong> %s</figcaption></figure>\n",
+		f.Name, html.EscapeString(f.Alt), box, bytes.TrimSpace(svg[parts[1]:]), f.Number, htmlLine(f.Caption))
 	return nil
 }

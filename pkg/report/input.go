@@ -1,6 +1,11 @@
 package report
 
 import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/banterhearts/bh/pkg/cli"
 	"github.com/banterhearts/bh/pkg/compare"
 	"github.com/banterhearts/bh/pkg/cost"
 	"github.com/banterhearts/bh/pkg/manifest"
@@ -27,6 +32,9 @@ type Inputs struct {
 	Sensors   []SensorFacts      // what telemetry read, by source and device; nil where there is no file of samples
 	Artifacts []Artifact         // the files read, with the hashes they had
 	Rejected  []string           // what was wrong with rows that could not be taken
+
+	prices, plan *namedText // what Book and Matrix were read from; nil for the built-in book and the manifest's matrix
+	rejected     []string   // one line for each file with rejected rows
 }
 
 // RunFacts are what the report says of single runs. It is zero for an archive of cells.
@@ -59,4 +67,21 @@ type Artifact struct {
 	Path   string `json:"path"` // relative to the report's folder
 	SHA256 string `json:"sha256"`
 	Bytes  int64  `json:"bytes"`
+}
+
+// Partial is nil, or the error for exit code 3: rows were rejected, or runs have no measurement.
+func (in *Inputs) Partial() error {
+	parts := slices.Clone(in.rejected)
+	var bad, all int64
+	for i := range in.Cells {
+		all += in.Cells[i].Planned()
+		bad += in.Cells[i].NDegraded + in.Cells[i].NError
+	}
+	if bad > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %d runs degraded or failed, see the report", bad, all))
+	}
+	if len(parts) == 0 {
+		return nil
+	}
+	return cli.Partialf("%s", strings.Join(parts, "; "))
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 )
 
+func init() { registerFormat(format{MarkdownFile, writeMarkdown}) }
+
 // FiguresDir is the folder of the figures, beside the report.
 const FiguresDir = "figures"
 
@@ -42,7 +44,7 @@ func markdownBlock(b *strings.Builder, block Block) {
 	case Table:
 		markdownTable(b, v)
 	case Figure:
-		fmt.Fprintf(b, "![%s](%s/%s.svg)\n\n*%s*\n", escapeMarkdown(v.Alt), FiguresDir, v.Name, markdownLine(v.Caption))
+		fmt.Fprintf(b, "![%s](%s/%s.svg)\n\n**Figure %d.** %s\n", escapeMarkdown(v.Alt), FiguresDir, v.Name, v.Number, markdownLine(v.Caption))
 	case Note:
 		fmt.Fprintf(b, "> **%s.** %s\n", v.Kind, markdownLine(v.Text))
 	case Code:
@@ -61,7 +63,7 @@ func markdownList(b *strings.Builder, l List) {
 }
 
 func markdownTable(b *strings.Builder, t Table) {
-	fmt.Fprintf(b, "**%s**\n\n", escapeMarkdown(t.Caption))
+	fmt.Fprintf(b, "**Table %d.** %s\n\n", t.Number, escapeMarkdown(t.Caption))
 	names, rules := make([]string, len(t.Columns)), make([]string, len(t.Columns))
 	for i, c := range t.Columns {
 		names[i], rules[i] = escapeMarkdown(c.Name), "---"
@@ -110,14 +112,17 @@ func markdownCode(s string) string {
 	return "`" + s + "`"
 }
 
-// escapeMarkdown keeps text from being read as markup. An underscore between letters or digits is no markup in
-// CommonMark and is left alone, so that column names can be found with grep.
+// escapeMarkdown keeps text from being read as markup, and leaves alone what CommonMark does not read as such: an
+// underscore between letters or digits, so that column names can be found with grep, and a star or an angle bracket
+// before a space.
 func escapeMarkdown(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
 		c := s[i]
+		spaced := i+1 < len(s) && s[i+1] == ' '
 		switch {
-		case strings.IndexByte("\\`*[]<>|", c) >= 0, c == '_' && !insideWord(s, i):
+		case strings.IndexByte("\\`[]|", c) >= 0, c == '_' && !insideWord(s, i), (c == '*' || c == '<') && !spaced,
+			i == 0 && strings.IndexByte("#>", c) >= 0, i == 0 && spaced && strings.IndexByte("*+-", c) >= 0:
 			b.WriteByte('\\')
 			b.WriteByte(c)
 		case c == '\n' || c == '\r':

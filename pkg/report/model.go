@@ -28,6 +28,7 @@ type List struct {
 
 // Table is a table with its caption and where its numbers come from.
 type Table struct {
+	Number  int // from 1 through the document; given when it is put together
 	Caption string
 	Columns []Column
 	Rows    [][]Line
@@ -42,6 +43,7 @@ type Column struct {
 
 // Figure is a drawing with its caption. Name is the file name without folder and extension.
 type Figure struct {
+	Number  int // from 1 through the document; given when it is put together
 	Name    string
 	Alt     string // what the figure shows, for those who do not see it
 	Caption Line

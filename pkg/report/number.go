@@ -126,6 +126,12 @@ var (
 		func(c *record.Cell) *float64 { return float(c.ThroughputMeanTokS) }}
 	throughputRatio = cellColumn{"throughput_ratio_tok_s", "tokens and latency_ns", "total tokens / total time", false,
 		func(c *record.Cell) *float64 { return float(c.ThroughputRatioTokS) }}
+	ttftMean = cellColumn{"ttft_mean_ms", "ttft_ns", "mean", false,
+		func(c *record.Cell) *float64 { return float(c.TTFTMeanMS) }}
+	ttftSD = cellColumn{"ttft_sd_ms", "ttft_ns", "sample standard deviation", false,
+		func(c *record.Cell) *float64 { return float(c.TTFTSDMS) }}
+	itlMean = cellColumn{"itl_mean_ms", "itl_ns", "mean", false,
+		func(c *record.Cell) *float64 { return float(c.ITLMeanMS) }}
 	powerMean = cellColumn{"power_mean_w", "power_mean_w", "mean", true,
 		func(c *record.Cell) *float64 { return float(c.PowerMeanW) }}
 	gpuTemp = cellColumn{"gpu_temp_mean_c", "gpu_temp_mean_c", "mean", false,

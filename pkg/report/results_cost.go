@@ -30,21 +30,27 @@ func costSummary(d *data) []Block {
 	return []Block{t.block()}
 }
 
+// matchesDevice reports whether the method shown prices a backend on instances of its own kind alone.
+func (d *data) matchesDevice() bool { return !strings.HasPrefix(d.Method, cost.MethodTR119.Name) }
+
 // defaultProviders names the provider that single-provider tables show for each kind of backend.
 func (d *data) defaultProviders() string {
-	var list []string
-	for _, device := range []record.Device{record.CPU, record.GPU} {
-		var names []string
-		for _, r := range d.costs[d.Method] {
-			if r.Default && r.Tier == record.OnDemand && r.Device == device && !slices.Contains(names, r.Provider) {
-				names = append(names, r.Provider)
-			}
-		}
-		if len(names) > 0 {
-			list = append(list, strings.Join(names, ", ")+" for "+strings.ToUpper(string(device))+" backends")
+	of := map[record.Device]string{}
+	for _, r := range d.costs[d.Method] {
+		if r.Default && r.Tier == record.OnDemand {
+			of[r.Device] = r.Provider
 		}
 	}
-	return orElse(strings.Join(list, ", "), "none in the price book for these backends")
+	cpu, gpu := of[record.CPU], of[record.GPU]
+	switch {
+	case cpu == gpu:
+		return orElse(cpu, "none in the price book for these backends")
+	case cpu == "":
+		return gpu
+	case gpu == "":
+		return cpu
+	}
+	return cpu + " for CPU backends, " + gpu + " for GPU backends"
 }
 
 func costOnDemand(d *data) []Block {
@@ -120,17 +126,20 @@ func cloudProviders(d *data) []Block {
 	if len(t.table.Rows) == 0 {
 		return []Block{Note{Remark, phrase("The price book has no provider for the kinds of backend that were run.")}}
 	}
-	t.note("Method %s %s. A price that the book does not have gives %s.", code(d.Method), word(d.pricingWords()), code("n/a"))
+	t.note("Method %s: %s. A price that the book does not have gives %s.", code(d.Method), word(d.pricingWords()), code("n/a"))
 	return []Block{t.block()}
 }
 
-// providers lists the cloud providers of the method shown, sorted.
+// providers lists the cloud providers of the method shown, sorted. Under the original's method those are the ones that
+// rent out GPUs, as it had no others: a GPU backend at the price of a CPU instance is not on offer anywhere.
 func (d *data) providers() []string {
 	var list []string
+	kinds := d.devicesOf()
 	for _, r := range d.costs[d.Method] {
-		if r.Provider != cost.OnPremProvider {
-			list = append(list, r.Provider)
+		if r.Provider == cost.OnPremProvider || !d.matchesDevice() && kinds[r.Provider] == record.CPU {
+			continue
 		}
+		list = append(list, r.Provider)
 	}
 	slices.Sort(list)
 	return slices.Compact(list)

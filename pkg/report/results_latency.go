@@ -9,9 +9,11 @@ import (
 )
 
 func init() {
+	register(section{placeResults, "Results", resultsIntro})
 	register(section{placeResults + 1, "Which runs there are", runStatus})
 	register(section{placeResults + 2, "Latency and throughput summary", latencySummary})
 	register(section{placeResults + 3, "Latency, throughput and telemetry per backend and scenario", latencyDetail})
+	register(section{placeResults + 9, "Time to the first token and between tokens", tokenTiming})
 }
 
 var (
@@ -49,6 +51,11 @@ func (d *data) tally(g group) tally {
 // integer shows a count.
 func (n number) integer() Span { return n.shown(strconv.FormatInt(int64(*n.value), 10)) }
 
+func resultsIntro(d *data) []Block {
+	return []Block{para("This section shows the assumption set %s: the throughput of a cell is by the estimator %s, and %s. Numbers have four significant digits; %s means that nothing was measured, never zero.",
+		code(d.Method), code(d.estimator), word(d.pricingWords()), code(units.Absent))}
+}
+
 func runStatus(d *data) []Block {
 	t := newTable("Planned runs and what became of them", byBackendMode, []string{"planned", "ok", "degraded", "error"})
 	t.table.Columns = append(t.table.Columns, Column{Name: "reasons"})
@@ -58,18 +65,15 @@ func runStatus(d *data) []Block {
 			{n.degraded.integer()}, {n.failed.integer()}, phrase(orElse(reasonsOf(g), "none"))})
 	}
 	t.note("degraded: the backend is not available on this machine and nothing ran. error: it ran and broke. Neither has measurements; every number below comes from runs that are ok.")
-	return []Block{
-		para("Section 4 shows the assumption set %s: throughput of a cell is %s, %s. Numbers have four significant digits; %s means that nothing was measured, never zero.",
-			code(d.Method), code(d.estimator), word(d.pricingWords()), code(units.Absent)),
-		t.block()}
+	return []Block{t.block()}
 }
 
 // pricingWords says which providers' prices the method shown applies.
 func (d *data) pricingWords() string {
-	if d.Method == cost.MethodTR119.Name {
-		return "and every backend is priced at every provider, as the original report did, so that CPU backends pay for a GPU"
+	if !d.matchesDevice() {
+		return "every backend is priced at every provider, as the original report did, so that CPU backends pay for a GPU"
 	}
-	return "and a backend is priced on instances of the kind that it runs on"
+	return "a backend is priced on instances of the kind that it runs on"
 }
 
 func latencySummary(d *data) []Block {
@@ -116,6 +120,22 @@ func latencyDetail(d *data) []Block {
 	}
 	t.note("lat_ci_lower, lat_ci_upper: 95% t interval of the mean latency, in ms. Each number rests on the good runs of its cell. %s", d.estimatorNote())
 	return d.orNothing(t)
+}
+
+// tokenTiming shows the columns that only decoding has; it is nothing where no cell has them.
+func tokenTiming(d *data) []Block {
+	t := newTable("Time to the first token and between tokens, per backend and scenario", byBackendScenario, []string{"ttft_mean_ms", "ttft_sd_ms", "itl_mean_ms"})
+	for _, c := range d.cells {
+		first, spread, gap := d.cellNumber(c, ttftMean), d.cellNumber(c, ttftSD), d.cellNumber(c, itlMean)
+		if first.known() || gap.known() {
+			t.row([]string{c.label, string(c.Mode), c.Scenario}, first, spread, gap)
+		}
+	}
+	if len(t.table.Rows) == 0 {
+		return nil
+	}
+	t.note("ttft: time to the first new token. itl: mean gap before each later one. ttft_sd_ms: sample standard deviation over the runs.")
+	return []Block{t.block()}
 }
 
 // orNothing is the table with a note on what is not in it, or the reason why there is no table at all.

@@ -27,14 +27,20 @@ type ranked struct {
 }
 
 // rank sorts the backends whose number is known: ascending where less is better, else descending; equal ones by name.
+// Means over fewer rows than others have come last: a backend that was measured in the cheap scenarios alone is not the
+// cheapest.
 func rank(list []ranked, lessIsBetter bool) []ranked {
 	list = slices.DeleteFunc(slices.Clone(list), func(r ranked) bool { return !r.known() })
+	most := 0
+	for _, r := range list {
+		most = max(most, r.of)
+	}
 	slices.SortStableFunc(list, func(a, b ranked) int {
 		order := cmp.Compare(*a.value, *b.value)
 		if !lessIsBetter {
 			order = -order
 		}
-		return cmp.Or(order, cmp.Compare(a.label, b.label))
+		return cmp.Or(cmp.Compare(most-a.of, most-b.of), order, cmp.Compare(a.label, b.label))
 	})
 	return list
 }
@@ -97,14 +103,15 @@ func deepDive(d *data, mode record.Mode) []Block {
 		return []Block{Note{Remark, prose("No backend has a total cost in %s: %s.", code(string(mode)), word(d.noTotal(mode)))}}
 	}
 	t := newTable(fmt.Sprintf("Backends in %s by total cost per 1M tokens, mean across scenarios, on-demand", mode),
-		[]string{"Rank", "Backend"}, []string{"total_usd_per_1M", "above_best_pct", "throughput_mean_tok_s", "power_mean_w", "energy_pct"})
+		[]string{"Rank", "Backend"}, []string{"total_usd_per_1M", "ci_lower", "ci_upper", "above_best_pct", "throughput_mean_tok_s", "power_mean_w", "energy_pct"})
 	for i, r := range order {
 		g := d.group(r.label, mode)
-		t.row([]string{fmt.Sprint(i + 1), r.label}, r.number, r.more(order[0].number, "per cent above the best"),
+		low, high := d.costMeanInterval(d.costRows(r.label, mode, "", record.OnDemand))
+		t.row([]string{fmt.Sprint(i + 1), r.label}, r.number, low, high, r.more(order[0].number, "per cent above the best"),
 			d.cellMean(g.cells, d.throughput()), d.cellMean(g.cells, powerMean), d.energyShare(r.label, mode))
 	}
-	blocks := []Block{list(d.diveFindings(mode, order)...), t.block()}
-	return blocks
+	t.note("ci_lower, ci_upper: 95% interval of the mean cost from repeating the runs; %s where a cell has none, as under the estimator mean without the spread of the runs' throughputs.", code("n/a"))
+	return []Block{list(d.diveFindings(mode, order)...), t.block()}
 }
 
 // energyShare is energy cost over total cost of the means, per cent.
@@ -180,13 +187,16 @@ func energyRanking(d *data) []Block {
 	if len(order) == 0 {
 		return []Block{Note{Remark, phrase("No run has a power figure, so energy efficiency is not known.")}}
 	}
-	t := newTable("Energy efficiency, mean over all cells of a backend", []string{"Rank", "Backend"}, []string{"tokens_per_kwh", "cells"})
+	t := newTable("Energy efficiency, mean over all cells of a backend", []string{"Rank", "Backend"},
+		[]string{"tokens_per_kwh", "cells", "ratio_to_first", "ci_lower", "ci_upper"})
 	for i, r := range order {
 		cells := number{value: ptr(float64(r.of)), source: r.source}
-		t.lines([]Line{phrase(fmt.Sprint(i + 1)), phrase(r.label), r.cell(), {cells.integer()}})
+		c := d.within(r.label, order[0].label, tokensPerKWh)
+		t.lines([]Line{phrase(fmt.Sprint(i + 1)), phrase(r.label), r.cell(), {cells.integer()}, c.ratio.cell(), c.low.cell(), c.high.cell()})
 	}
+	t.note(contrastNote, word("first"))
 	d.noteMissing(t, order)
-	return []Block{t.block()}
+	return append(d.sureness(order, tokensPerKWh), t.block())
 }
 
 // noteMissing names measured backends that a ranking had to leave out.
@@ -207,20 +217,23 @@ func carbonComparison(d *data) []Block {
 	if len(order) == 0 {
 		return []Block{Note{Remark, phrase("No run has a power figure, so emissions are not known.")}}
 	}
-	t := newTable("Carbon per 1M tokens, mean over all cells of a backend", []string{"Backend"}, []string{"carbon_gco2e_per_1M_tok", "above_lowest_pct"})
+	t := newTable("Carbon per 1M tokens, mean over all cells of a backend", []string{"Backend"},
+		[]string{"carbon_gco2e_per_1M_tok", "above_lowest_pct", "ratio_to_lowest", "ci_lower", "ci_upper"})
 	for _, r := range order {
-		t.row([]string{r.label}, r.number, r.more(order[0].number, "per cent above the lowest"))
+		c := d.within(r.label, order[0].label, costCarbon)
+		t.row([]string{r.label}, r.number, r.more(order[0].number, "per cent above the lowest"), c.ratio, c.low, c.high)
 	}
+	t.note(contrastNote, word("lowest"))
 	d.noteMissing(t, order)
 	if len(order) == 1 {
 		return []Block{para("Only %s has a carbon figure, %s gCO2e per 1M tokens; there is no range to speak of.", strong(order[0].label), order[0].span()), t.block()}
 	}
 	low, high := order[0], order[len(order)-1]
-	return []Block{list(
+	return append(d.sureness(order, costCarbon), list(
 		prose("Lowest: %s, %s gCO2e per 1M tokens.", strong(low.label), low.span()),
 		prose("Highest: %s, %s gCO2e per 1M tokens.", strong(high.label), high.span()),
 		prose("Range: %s gCO2e per 1M tokens, a factor of %s.", difference(high.number, low.number).span(), high.over(low.number, "highest over lowest").span()),
-	), t.block()}
+	), t.block())
 }
 
 // difference is a-b.

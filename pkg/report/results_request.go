@@ -62,8 +62,32 @@ func (d *data) requestNumber(r request, v *float64, columns, how string, energy 
 	return n
 }
 
-func (d *data) requestTotal(r request) number {
-	return d.requestNumber(r, float(r.TotalUSD), "throughput_tok_s, power_w, usd_per_hour", "time and energy priced", true)
+// pricedRequest is a request with its total cost and the interval of that.
+type pricedRequest struct {
+	request
+	total, low, high number
+}
+
+func (r pricedRequest) name() string { return r.label + " decoding with " + string(r.GenerateMode) }
+
+// priceRequest takes the total of a request and its interval.
+func (d *data) priceRequest(r request) pricedRequest {
+	const columns, how = "throughput_tok_s, power_w, usd_per_hour", "time and energy priced"
+	return pricedRequest{r, d.requestNumber(r, float(r.TotalUSD), columns, how, true),
+		d.requestNumber(r, float(r.TotalCILowerUSD), columns, how+", lower end of the 95% interval", true),
+		d.requestNumber(r, float(r.TotalCIUpperUSD), columns, how+", upper end of the 95% interval", true)}
+}
+
+// rankRequests are the requests that have a cost, cheapest first.
+func (d *data) rankRequests() []pricedRequest {
+	var list []pricedRequest
+	for _, r := range d.requests() {
+		if p := d.priceRequest(r); p.total.known() {
+			list = append(list, p)
+		}
+	}
+	slices.SortStableFunc(list, func(a, b pricedRequest) int { return cmp.Compare(*a.total.value, *b.total.value) })
+	return list
 }
 
 func requestCosts(d *data) []Block {
@@ -77,7 +101,7 @@ func requestCosts(d *data) []Block {
 		t.row([]string{r.label, string(r.GenerateMode)},
 			d.requestNumber(r, float(r.TimePrefillS), "throughput_tok_s", "prompt tokens / mean throughput of prefill", false),
 			d.requestNumber(r, float(r.TimeGenerateS), "throughput_tok_s", "generated tokens / mean throughput of "+string(r.GenerateMode), false),
-			d.requestNumber(r, float(r.EnergyKWh), "throughput_tok_s, power_w", "time x mean power", true), d.requestTotal(r))
+			d.requestNumber(r, float(r.EnergyKWh), "throughput_tok_s, power_w", "time x mean power", true), d.priceRequest(r).total)
 	}
 	t.note("Mode: how the generated tokens are decoded. The times apply a backend's mean throughput and mean power across the scenarios of each mode; prompts and answers of these lengths were not themselves run. Default provider: %s.",
 		word(d.defaultProviders()))

@@ -33,15 +33,25 @@ type scatterChart struct {
 const scatterHeight = 3.9 * vg.Inch
 
 // shapes tell backends apart where colours do not.
-var shapes = []draw.GlyphDrawer{draw.CircleGlyph{}, draw.BoxGlyph{}, draw.PyramidGlyph{}, diamond{}}
+var shapes = []draw.GlyphDrawer{
+	draw.CircleGlyph{}, polygon{4, math.Pi / 4}, polygon{3, math.Pi / 2}, polygon{4, 0}, polygon{3, -math.Pi / 2}, polygon{5, math.Pi / 2},
+}
 
-// diamond is a filled square on its corner.
-type diamond struct{}
+// polygon is a filled regular polygon; turn is the angle of its first corner.
+type polygon struct {
+	corners int
+	turn    float64
+}
 
 // DrawGlyph implements draw.GlyphDrawer.
-func (diamond) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
-	r := s.Radius * 1.2
-	c.FillPolygon(s.Color, []vg.Point{{X: at.X - r, Y: at.Y}, {X: at.X, Y: at.Y - r}, {X: at.X + r, Y: at.Y}, {X: at.X, Y: at.Y + r}})
+func (p polygon) DrawGlyph(c *draw.Canvas, s draw.GlyphStyle, at vg.Point) {
+	points := make([]vg.Point, p.corners)
+	for i := range points {
+		sin, cos := math.Sincos(p.turn + 2*math.Pi*float64(i)/float64(p.corners))
+		// A little larger than the circle of the same radius, so that all shapes look alike in size.
+		points[i] = vg.Point{X: at.X + s.Radius*1.25*vg.Length(cos), Y: at.Y + s.Radius*1.25*vg.Length(sin)}
+	}
+	c.FillPolygon(s.Color, points)
 }
 
 func (s scatterChart) drawing() *Drawing {
@@ -49,13 +59,22 @@ func (s scatterChart) drawing() *Drawing {
 	return &Drawing{Width: figureWidth, Height: height, draw: func(dc draw.Canvas) {
 		p := plot.New()
 		axes(p)
-		p.X.Label.Text, p.Y.Label.Text = s.XAxis, s.YAxis
+		p.X.Label.Text = s.XAxis
 		for _, a := range []*plot.Axis{&p.X, &p.Y} {
 			a.Scale, a.Tick.Marker, a.Padding = plot.LogScale{}, logTicks{}, 0
 		}
 		p.Add(&scatter{marks: s.Marks})
-		p.Draw(heading(dc, s.Title, s.Subtitle))
+		p.Draw(sideLabel(heading(dc, s.Title, s.Subtitle), s.YAxis))
 	}}
+}
+
+// sideLabel writes the label of a vertical axis along the left edge and returns what is left of the canvas. The plot's own
+// label keeps room around the middle of the values, which on a logarithmic axis is not the middle of the axis.
+func sideLabel(c draw.Canvas, label string) draw.Canvas {
+	style := sans(textSize, muted, font.WeightNormal)
+	style.XAlign, style.YAlign, style.Rotation = draw.XCenter, draw.YTop, math.Pi/2
+	c.FillText(style, vg.Point{X: c.Min.X, Y: c.Center().Y}, label)
+	return draw.Crop(c, style.Height(label)+labelGap, 0, 0, 0)
 }
 
 // logTicks labels 1, 2 and 5 of each decade, or the decades alone over more than three of them.

@@ -60,5 +60,23 @@ func Build(in *Inputs) *Document {
 		}
 		doc.Blocks = append(append(doc.Blocks, h), blocks...)
 	}
+	enumerate(doc)
 	return doc
+}
+
+// enumerate numbers tables and figures in the order of the document.
+func enumerate(doc *Document) {
+	tables, figures := 0, 0
+	for i, block := range doc.Blocks {
+		switch v := block.(type) {
+		case Table:
+			tables++
+			v.Number = tables
+			doc.Blocks[i] = v
+		case Figure:
+			figures++
+			v.Number = figures
+			doc.Blocks[i] = v
+		}
+	}
 }

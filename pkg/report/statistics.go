@@ -54,7 +54,7 @@ func modeStatistics(d *data, mode record.Mode) []Block {
 	blocks = append(blocks, d.defaultDesign(a, key)...)
 	blocks = append(blocks, disagreementWords(a)...)
 	for _, w := range a.Warnings {
-		blocks = append(blocks, Note{Warning, phrase(sentenceCase(w))})
+		blocks = append(blocks, Note{Warning, phrase(strings.TrimSuffix(w, ".") + ".")})
 	}
 	return blocks
 }
@@ -205,12 +205,4 @@ func latencyStatistics(d *data) []Block {
 		blocks = append(blocks, d.rankTable(a, fmt.Sprintf("mode=%s, metric=%s", a.Mode, a.Metric)), Paragraph{phrase(a.Default.Ranking.Sentence)})
 	}
 	return blocks
-}
-
-// sentenceCase makes a sentence of a warning.
-func sentenceCase(s string) string {
-	if s == "" {
-		return s
-	}
-	return strings.ToUpper(s[:1]) + strings.TrimSuffix(s[1:], ".") + "."
 }

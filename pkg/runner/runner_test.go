@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -200,16 +201,34 @@ func TestModeThatABackendCannotDoIsDegraded(t *testing.T) {
 	}
 }
 
-// counter is a Recorder with a perfect power meter of 10 W.
-type counter struct{ pending []record.Sample }
+// counter is a Recorder with a perfect power meter of 10 W that is read every millisecond.
+type counter struct {
+	mu      sync.Mutex
+	pending []record.Sample
+}
+
+func startCounter(ctx context.Context) *counter {
+	c := &counter{}
+	go func() {
+		for ctx.Err() == nil {
+			c.Now()
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	return c
+}
 
 func (c *counter) Now() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	ns := time.Now().UnixNano()
 	c.pending = append(c.pending, record.Sample{Schema: record.SchemaSample, Host: "here", TSUnixNS: ns, Source: "rapl", Device: "cpu:0",
 		EnergyCounterJoules: units.Ptr(units.Joules(float64(ns%1e15) * 1e-9 * 10))})
 }
 
 func (c *counter) Drain() []record.Sample {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	out := c.pending
 	c.pending = nil
 	return out
@@ -218,13 +237,13 @@ func (c *counter) Drain() []record.Sample {
 func TestEnergyIsJoinedInTheStream(t *testing.T) {
 	sink := &memory{}
 	opt := options(parse(t, backendtest.Steady), sink)
-	opt.Recorder = &counter{}
+	opt.Recorder = startCounter(t.Context())
 	if _, err := Run(t.Context(), opt); err != nil {
 		t.Fatal(err)
 	}
 	for _, r := range sink.runs {
 		if r.PowerMeanW == nil || *r.PowerMeanW < 9.99 || *r.PowerMeanW > 10.01 {
-			t.Fatalf("%s: power %v, want 10 W", r.RunID, r.PowerMeanW)
+			t.Fatalf("%s: power %v (%s), want 10 W", r.RunID, r.PowerMeanW, r.EnergyReasons)
 		}
 		want := 10 * float64(*r.EndUnixNS-*r.StartUnixNS) / 1e9 / float64(*r.Iterations)
 		if got := float64(*r.EnergyJoules); got < want*0.999 || got > want*1.001 {

@@ -32,7 +32,7 @@ func readArrow(in *input, s *sink) error {
 		return err
 	})
 	if err != nil {
-		return s.corrupt(err)
+		return s.corrupt(fmt.Errorf("not an Arrow IPC stream: %w", err))
 	}
 	defer stream.r.Release()
 	t, err := newArrowTable(stream.r.Schema(), stream.first, s)
@@ -95,14 +95,16 @@ func (e endMarked) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// The bounds of a record batch: small, as a stream is read as it comes.
+const (
+	streamRows  = 1 << 13
+	streamBytes = 8 << 20
+)
+
 // newArrowWriter starts an Arrow IPC stream.
 func newArrowWriter(w io.Writer, k *kind, _ []*column) (rowWriter, error) {
 	schema := k.arrowSchema()
-	iw := ipc.NewWriter(w, ipc.WithSchema(schema))
-	return newBatchWriter(k, schema, iw.Write, func() error {
-		if err := iw.Close(); err != nil {
-			return fmt.Errorf("end of stream: %w", err)
-		}
-		return nil
-	}), nil
+	stream := ipc.NewWriter(w, ipc.WithSchema(schema))
+	batches := &batchWriter{maxRows: streamRows, maxBytes: streamBytes, flush: stream.Write, end: stream.Close}
+	return batches.start(k, schema), nil
 }

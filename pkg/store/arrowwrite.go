@@ -13,13 +13,6 @@ import (
 // schemaKey is the metadata key under which Parquet and Arrow files carry the schema of their records.
 const schemaKey = "bh.schema"
 
-// A batch of rows being written ends at batchRows rows or about batchBytes bytes, whichever comes first. It is a row
-// group in Parquet: large enough to compress well, small enough that a handful fit in any memory.
-const (
-	batchRows  = 1 << 16
-	batchBytes = 32 << 20
-)
-
 // arrowSchema is the schema of the kind's tables.
 func (k *kind) arrowSchema() *arrow.Schema {
 	fields := make([]arrow.Field, len(k.columns))
@@ -37,18 +30,21 @@ func (c *column) arrowType() arrow.DataType {
 	}[c.typ]
 }
 
-// batchWriter gathers rows and gives them to flush a batch at a time.
+// batchWriter gathers rows and gives them to flush a batch at a time. A batch ends at maxRows rows or about maxBytes
+// bytes, whichever comes first.
 type batchWriter struct {
-	columns []*column
-	build   *array.RecordBuilder
-	rows    int
-	bytes   int // estimate
-	flush   func(arrow.Record) error
-	end     func() error
+	maxRows, maxBytes int
+	flush             func(arrow.Record) error
+	end               func() error
+
+	columns     []*column
+	build       *array.RecordBuilder
+	rows, bytes int // in build; bytes are an estimate
 }
 
-func newBatchWriter(k *kind, schema *arrow.Schema, flush func(arrow.Record) error, end func() error) *batchWriter {
-	return &batchWriter{columns: k.columns, build: array.NewRecordBuilder(memory.NewGoAllocator(), schema), flush: flush, end: end}
+func (w *batchWriter) start(k *kind, schema *arrow.Schema) *batchWriter {
+	w.columns, w.build = k.columns, array.NewRecordBuilder(memory.NewGoAllocator(), schema)
+	return w
 }
 
 func (w *batchWriter) write(row reflect.Value) error {
@@ -56,7 +52,7 @@ func (w *batchWriter) write(row reflect.Value) error {
 		w.bytes += appendValue(w.build.Field(i), c, row)
 	}
 	w.rows++
-	if w.rows < batchRows && w.bytes < batchBytes {
+	if w.rows < w.maxRows && w.bytes < w.maxBytes {
 		return nil
 	}
 	return w.flushBatch()

@@ -41,7 +41,7 @@ func readParquet(in *input, s *sink) error {
 		return err
 	})
 	if err != nil {
-		return s.corrupt(err)
+		return s.corrupt(fmt.Errorf("not a whole Parquet file: %w", err))
 	}
 	if p.rows == 0 {
 		return nil
@@ -181,14 +181,22 @@ func nextArray(r *pqarrow.ColumnReader, want int64) (arrow.Array, error) {
 	return array.Concatenate(chunked.Chunks(), &boundedAllocator{})
 }
 
+// The bounds of a row group: large enough to compress well and to keep the index small, small enough that a handful of
+// them fit in any memory.
+const (
+	groupRows  = 1 << 16
+	groupBytes = 32 << 20
+)
+
 // newParquetWriter starts a Parquet file, compressed with zstd, a row group for each batch.
 func newParquetWriter(w io.Writer, k *kind, _ []*column) (rowWriter, error) {
 	schema := k.arrowSchema()
-	props := parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd), parquet.WithMaxRowGroupLength(batchRows))
+	props := parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd), parquet.WithMaxRowGroupLength(groupRows))
 	// The bare io.Writer keeps the writer from closing w.
 	fw, err := pqarrow.NewFileWriter(schema, struct{ io.Writer }{w}, props, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
 	if err != nil {
 		return nil, err
 	}
-	return newBatchWriter(k, schema, fw.Write, fw.Close), nil
+	batches := &batchWriter{maxRows: groupRows, maxBytes: groupBytes, flush: fw.Write, end: fw.Close}
+	return batches.start(k, schema), nil
 }

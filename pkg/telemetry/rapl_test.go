@@ -46,7 +46,7 @@ func TestRAPLTwoSocketsWrap(t *testing.T) {
 		want0, want1 float64
 	}{
 		{"200", "999950", 100e-6, 50e-6},
-		{"300", "50", 200e-6, 150e-6}, // the second package wraps at 1e6
+		{"300", "50", 200e-6, 150e-6},           // the second package wraps at 1e6
 		{"150", "60", 200e-6 + 0.99985, 160e-6}, // and now the first,
 	} {
 		set(tree, energyFile0, step.uj0)

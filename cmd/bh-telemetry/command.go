@@ -1,0 +1,73 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+
+	"github.com/banterhearts/bh/pkg/cli"
+)
+
+// The exit codes of shells for a command that cannot be run or is not found, and the base of those for one that a signal
+// ended.
+const (
+	exitCannotRun = 126
+	exitNotFound  = 127
+	exitSignal    = 128
+)
+
+// startCommand starts a program with this tool's own standard streams, passes signals on to it, and returns a channel
+// that gets nil or an error with the program's exit code.
+func startCommand(argv []string, s cli.Streams) (<-chan error, error) {
+	cmd := exec.Command(argv[0], argv[1:]...) //nolint:gosec,noctx // running what the user names, until it ends, is the purpose
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.In, s.Out, s.Err
+	// This tool ignores SIGPIPE, and a program inherits what is ignored: it must get its own default back.
+	signal.Reset(syscall.SIGPIPE)
+	err := cmd.Start()
+	signal.Ignore(syscall.SIGPIPE)
+	if err != nil {
+		code := exitCannotRun
+		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
+			code = exitNotFound
+		}
+		return nil, &cli.Error{Code: code, Err: err}
+	}
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, forwarded...)
+	done := make(chan error, 1)
+	ended := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case sig := <-signals:
+				forward(cmd.Process, sig)
+			case <-ended:
+				return
+			}
+		}
+	}()
+	go func() {
+		err := cmd.Wait()
+		signal.Stop(signals)
+		close(ended)
+		done <- exitError(argv[0], err)
+	}()
+	return done, nil
+}
+
+// exitError carries the exit code of a program, as a shell would give it.
+func exitError(name string, err error) error {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return err
+	}
+	code := exit.ExitCode()
+	if status, ok := exit.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		code = exitSignal + int(status.Signal())
+	}
+	return &cli.Error{Code: code, Err: fmt.Errorf("%s: %w", name, err)}
+}

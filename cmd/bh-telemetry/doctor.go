@@ -1,0 +1,31 @@
+package main
+
+import (
+	"encoding/json"
+
+	urfave "github.com/urfave/cli/v2"
+
+	"github.com/banterhearts/bh/pkg/cli"
+	"github.com/banterhearts/bh/pkg/telemetry"
+)
+
+func doctorCommand(s cli.Streams) *urfave.Command {
+	return &urfave.Command{
+		Name:  "doctor",
+		Usage: "say for each sensor whether it works here, why not, and what to do",
+		Flags: []urfave.Flag{&urfave.BoolFlag{Name: "json", Usage: "one JSON array, for scripts"}, rootFlag()},
+		Action: func(c *urfave.Context) error {
+			if c.NArg() > 0 {
+				return cli.BadInputf("doctor: unexpected operand %q", c.Args().First())
+			}
+			env := telemetry.Environment{Root: c.String("root")}
+			findings := telemetry.Probe(env)
+			if !c.Bool("json") {
+				return telemetry.WriteFindings(s.Out, findings)
+			}
+			enc := json.NewEncoder(s.Out)
+			enc.SetIndent("", "  ")
+			return enc.Encode(findings)
+		},
+	}
+}

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+
+	urfave "github.com/urfave/cli/v2"
+
+	"github.com/banterhearts/bh/pkg/cli"
+	"github.com/banterhearts/bh/pkg/energy"
+	"github.com/banterhearts/bh/pkg/manifest"
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/store"
+)
+
+// joinColumns are what a person sees of joined runs.
+var joinColumns = []string{"backend", "mode", "scenario", "repetition", "status", "latency_ns", "energy_joules",
+	"power_mean_w", "power_samples", "power_source", "energy_grade", "energy_reasons"}
+
+// joinOptions are the settings of join.
+type joinOptions struct {
+	Runs    store.Input
+	Samples []string     // recordings, each in order of time
+	Output  store.Output // a table on a terminal, JSON-lines in a pipe, unless it says otherwise
+}
+
+// Validate reports settings that cannot be meant.
+func (o joinOptions) Validate() error {
+	if len(o.Samples) == 0 {
+		return cli.BadInputf("join: no samples given, want --samples FILE")
+	}
+	fromStdin := slices.Index(o.Samples, "-") >= 0
+	if fromStdin && (len(o.Runs.Paths) == 0 || slices.Contains(o.Runs.Paths, "-")) {
+		return cli.BadInputf("join: runs and samples both from standard input, want one of them in a file")
+	}
+	return nil
+}
+
+func joinCommand(args []string, s cli.Streams) *urfave.Command {
+	return &urfave.Command{
+		Name:      "join",
+		Usage:     "fill the energy columns of runs from samples",
+		ArgsUsage: "[RUNS…]",
+		Description: "RUNS are files, globs, folders or - for standard input. Runs that are not ok pass through unchanged. Ends\n" +
+			"with exit code 3 when rows were rejected or runs found no energy; their energy_reasons say why.",
+		Flags: []urfave.Flag{
+			&urfave.StringSliceFlag{Name: "samples", Usage: "recording in `FILE`, a glob or a folder; may be given several times"},
+			&urfave.StringFlag{Name: "from", DefaultText: "by extension", Usage: "read RUNS as `FORMAT`: parquet, arrow, jsonl, csv"},
+			outputFlag(), formatFlag(),
+		},
+		Action: func(c *urfave.Context) error {
+			opt := joinOptions{
+				Runs:    store.Input{Paths: c.Args().Slice(), From: store.Format(c.String("from")), Stdin: s.In},
+				Samples: c.StringSlice("samples"),
+				Output: store.Output{Path: c.String("output"), Format: store.Format(c.String("format")),
+					Stdout: s.Out, Columns: joinColumns},
+			}
+			if err := opt.Validate(); err != nil {
+				return err
+			}
+			return join(c.Context, opt, args)
+		},
+	}
+}
+
+// join reads all runs, streams the samples past them and writes the runs.
+func join(ctx context.Context, opt joinOptions, args []string) error {
+	var runs []*record.Run
+	joiner := energy.NewJoiner()
+	scanned, err := store.Scan(ctx, opt.Runs, store.Handlers{Run: func(r *record.Run) error {
+		runs = append(runs, r)
+		return joiner.Add(r)
+	}})
+	if err != nil {
+		return err
+	}
+	partial := []error{scanned.Err()}
+	inputs := scanned.Files
+	recordings := make([]iter.Seq2[*record.Sample, error], len(opt.Samples))
+	summaries := make([]store.Summary, len(opt.Samples))
+	for i, path := range opt.Samples {
+		recordings[i] = samplesOf(ctx, store.Input{Paths: []string{path}, Stdin: opt.Runs.Stdin}, &summaries[i])
+	}
+	for s, err := range energy.Merge(recordings...) {
+		if err != nil {
+			return err
+		}
+		joiner.Sample(s)
+	}
+	for _, sum := range summaries {
+		partial = append(partial, sum.Err())
+		inputs = append(inputs, sum.Files...)
+	}
+	partial = append(partial, shortfall(joiner.Finish(), runs))
+	if err := write(opt.Output, runs, inputs, args); err != nil {
+		return err
+	}
+	return cli.Partial(errors.Join(partial...))
+}
+
+// samplesOf reads the samples of in as they are asked for; sum is complete when the sequence has ended.
+func samplesOf(ctx context.Context, in store.Input, sum *store.Summary) iter.Seq2[*record.Sample, error] {
+	return func(yield func(*record.Sample, error) bool) {
+		enough := errors.New("enough")
+		var err error
+		*sum, err = store.Scan(ctx, in, store.Handlers{Sample: func(s *record.Sample) error {
+			if !yield(s, nil) {
+				return enough
+			}
+			return nil
+		}})
+		if err != nil && !errors.Is(err, enough) {
+			yield(nil, err)
+		}
+	}
+}
+
+// shortfall is what the join could not do, in one line, or nil.
+func shortfall(sum energy.Summary, runs []*record.Run) error {
+	var errs []error
+	if sum.Unmeasured > 0 {
+		why := map[string]int{}
+		for _, r := range runs {
+			if r.Status == record.OK && r.EnergyJoules == nil {
+				why[r.EnergyReasons]++
+			}
+		}
+		parts := make([]string, 0, len(why))
+		for _, reason := range slices.Sorted(maps.Keys(why)) {
+			parts = append(parts, fmt.Sprintf("%d %s", why[reason], reason))
+		}
+		errs = append(errs, fmt.Errorf("%d of %d ok runs found no energy: %s", sum.Unmeasured, sum.OK, strings.Join(parts, ", ")))
+	}
+	if sum.Disordered > 0 {
+		errs = append(errs, fmt.Errorf("%d of %d samples were out of order in time and may be missing from a window",
+			sum.Disordered, sum.Samples))
+	}
+	return errors.Join(errs...)
+}
+
+// write writes the runs and notes the file in the manifest beside it.
+func write(out store.Output, runs []*record.Run, inputs, args []string) error {
+	rows := make([]record.Run, len(runs))
+	for i, r := range runs {
+		rows[i] = *r
+	}
+	if err := store.Put(out, rows); err != nil {
+		return err
+	}
+	if out.Path == "" || out.Path == "-" {
+		return nil
+	}
+	return manifest.Record(out.Path, tool, args, inputs)
+}

@@ -1,0 +1,120 @@
+package report
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/banterhearts/bh/pkg/compare"
+	"github.com/banterhearts/bh/pkg/record"
+)
+
+// choice is the backend that the measurements speak for in one mode, among those of some kind.
+type choice struct {
+	mode   record.Mode
+	metric string   // what it was chosen by: compare.TotalUSD, or compare.LatencyMS where no cost is known
+	leader string   // empty: no backend of the kind has results
+	tied   []string // others of the kind that no test separates from the leader
+	others int      // others of the kind with results
+	byMean string   // the backend with the lowest mean across scenarios, where that is another one
+	doubt  string   // why nothing could be tested
+}
+
+// choose finds the backend with the lowest total cost in a mode, among those of a device, or of all where it is empty.
+// The order is the default design's, by ratios within scenarios; the tests say which of the others are tied with it.
+func (d *data) choose(mode record.Mode, device record.Device) choice {
+	c := choice{mode: mode, metric: compare.TotalUSD}
+	order := d.rankMode(mode, costTotal, true)
+	if len(order) == 0 {
+		c.metric = compare.LatencyMS
+		order = d.rankLatency(mode)
+	}
+	var kind []string // by mean
+	for _, r := range order {
+		if device == "" || d.devices[r.label] == device {
+			kind = append(kind, r.label)
+		}
+	}
+	if len(kind) == 0 {
+		return c
+	}
+	c.leader, c.others = kind[0], len(kind)-1
+	if c.others == 0 {
+		return c
+	}
+	method := d.Method
+	if c.metric == compare.LatencyMS {
+		method = ""
+	}
+	a := d.Stats.Find(mode, c.metric, method)
+	if a == nil || a.Default == nil || len(a.Default.Ranking.Ranks) == 0 {
+		c.doubt = "the statistics have no ranking"
+		if a != nil {
+			c.doubt = orElse(a.Absent, c.doubt)
+		}
+		return c
+	}
+	return c.from(a.Default.Ranking.Ranks, kind)
+}
+
+// from takes leader and ties from a ranking; kind are the backends to choose from, by mean.
+func (c choice) from(ranks []compare.Rank, kind []string) choice {
+	for _, r := range ranks {
+		if !slices.Contains(kind, r.Backend) {
+			continue
+		}
+		c.leader = r.Backend
+		for _, other := range r.TiedWith {
+			if slices.Contains(kind, other) {
+				c.tied = append(c.tied, other)
+			}
+		}
+		break
+	}
+	if kind[0] != c.leader {
+		c.byMean = kind[0]
+	}
+	return c
+}
+
+// rankLatency ranks the backends of a mode by mean latency across scenarios.
+func (d *data) rankLatency(mode record.Mode) []ranked {
+	var list []ranked
+	for _, g := range d.measuredIn(mode) {
+		list = append(list, ranked{g.label, d.cellMean(g.cells, latMean)})
+	}
+	return rank(list, true)
+}
+
+// words says the choice; kind is "GPU backend", "CPU backend" or "backend".
+func (d *data) choiceWords(c choice, kind string) Line {
+	mode := code(string(c.mode))
+	what := word("total cost")
+	if c.metric == compare.LatencyMS {
+		what = word("mean latency (no total cost is known)")
+	}
+	switch {
+	case c.leader == "":
+		return prose("%s: no %s has results, so none is recommended.", mode, word(kind))
+	case c.others == 0:
+		return prose("%s: %s is the only %s with results; there is nothing to choose between.", mode, strong(c.leader), word(kind))
+	case c.doubt != "":
+		return prose("%s: %s has the lowest %s, untested: %s.", mode, strong(c.leader), what, word(strings.TrimSuffix(c.doubt, ".")))
+	}
+	line := prose("%s: %s has the lowest %s, and the tests separate it from every other %s.", mode, strong(c.leader), what, word(kind))
+	if len(c.tied) > 0 {
+		line = prose("%s: a tie. %s has the lowest %s by ratios within scenarios, but the measurements do not separate it from %s; choose among them on other grounds.",
+			mode, strong(c.leader), what, strong(strings.Join(c.tied, ", ")))
+	}
+	if c.byMean != "" {
+		line = append(line, prose(" By the arithmetic mean across scenarios %s is lowest, as that mean follows the dearest scenarios.", strong(c.byMean))...)
+	}
+	return line
+}
+
+// kindWords names backends of a device.
+func kindWords(device record.Device) string {
+	if device == "" {
+		return "backend"
+	}
+	return strings.ToUpper(string(device)) + " backend"
+}

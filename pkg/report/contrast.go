@@ -1,0 +1,63 @@
+package report
+
+import (
+	"fmt"
+
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/stats"
+)
+
+// contrast is the ratio of a column between two backends within cells, with its 95% interval.
+type contrast struct{ ratio, low, high number }
+
+// contrastNote explains the columns of a contrast; its verb is what the ratio is to.
+const contrastNote = "ratio_to_%s: geometric mean of the ratios within the cells that both backends have, with the 95% interval of a paired t test of their logarithms, of each pair alone."
+
+// within compares a column of two backends within modes and scenarios: stats.PairedRatio over the cells that both have.
+// Without two such cells, or without variation, there is no interval.
+func (d *data) within(label, other string, col costColumn) contrast {
+	var x, y []float64
+	estimated := false
+	for _, mode := range d.modes {
+		theirs := d.energyRows(other, mode)
+		for _, r := range d.energyRows(label, mode) {
+			o := inScenario(theirs, r.Scenario)
+			if o == nil || col.get(r.Cost) == nil || col.get(o.Cost) == nil {
+				continue
+			}
+			x, y = append(x, *col.get(r.Cost)), append(y, *col.get(o.Cost))
+			estimated = estimated || r.EnergyGrade == record.GradeD || o.EnergyGrade == record.GradeD
+		}
+	}
+	of := func(v *float64, what string) number {
+		return number{value: v, estimated: col.energy && estimated, source: Source{Artifact: d.CostsName, Column: col.name,
+			Row: fmt.Sprintf("backend=%s over backend=%s, %d cells", label, other, len(x)), How: what}}
+	}
+	c := contrast{of(nil, "geometric mean of ratios"), of(nil, "lower end of its 95% interval"), of(nil, "upper end of its 95% interval")}
+	if label == other {
+		c.ratio.value = ptr(1)
+		return c
+	}
+	if _, ratio, err := stats.PairedRatio(x, y, stats.DefaultConfidence); err == nil {
+		c.ratio.value, c.low.value, c.high.value = &ratio.Ratio, &ratio.CI.Lower, &ratio.CI.Upper
+	}
+	return c
+}
+
+// sureness says whether the first of a ranking is separated from the second; nothing for a ranking of one.
+func (d *data) sureness(order []ranked, col costColumn) []Block {
+	if len(order) < 2 {
+		return nil
+	}
+	first, second := order[0].label, order[1].label
+	c := d.within(second, first, col)
+	switch {
+	case !c.low.known() || !c.high.known():
+		return []Block{para("How sure the first place is cannot be said: %s and %s do not share enough cells.", strong(first), strong(second))}
+	case *c.low.value <= 1 && *c.high.value >= 1:
+		return []Block{para("The first place is a tie: within cells, %s has %s times the value of %s (95% interval %s to %s), and that interval includes 1.",
+			strong(second), c.ratio.span(), strong(first), c.low.span(), c.high.span())}
+	}
+	return []Block{para("The first place is separated from the second: within cells, %s has %s times the value of %s (95% interval %s to %s).",
+		strong(second), c.ratio.span(), strong(first), c.low.span(), c.high.span())}
+}

@@ -1,0 +1,33 @@
+package report
+
+import "github.com/banterhearts/bh/pkg/record"
+
+func init() {
+	register(section{20, "Measurement definitions", definitions})
+}
+
+func definitions(d *data) []Block {
+	items := []Line{
+		prose("%s: one forward pass over batch size x prompt tokens, padded; warm-ups and tokenisation are left out. Throughput counts the prompt tokens.", strong("prefill")),
+		prose("%s: greedy decoding without a KV cache, one full forward pass per new token. Throughput counts the new tokens.", strong("generate")),
+	}
+	for _, mode := range d.modes {
+		if mode == record.GenerateCached {
+			items = append(items, prose("%s: the same with a KV cache. ttft is the time to the first new token, itl the gap before each later one.", strong("generate-cached")))
+		}
+	}
+	items = append(items,
+		prose("%s of a run: wall time of one repetition of the work; a short run is repeated inside one window until the window is long enough for the power sensor.", strong("latency")),
+		prose("%s of a cell: total tokens over total time (estimator ratio), or the mean of the runs' throughputs (estimator mean), as the original report had it. Cost is time, so the ratio is what a bill follows.", strong("throughput")),
+		prose("%s of a run: mean over its window on the device that did the work, the GPU for GPU backends and the CPU package for CPU backends.", strong("power")),
+		prose("%s: A, hardware counter and integrated power agree within 5%; B, one of them, well sampled; C, under-sampled, throttled or shared; D, estimated from a model of the processor. A number that rests on grade D carries %s.", strong("energy grade"), word(EstimateMark)),
+		prose("%s = 1e6 / (throughput * 3600); %s = power * (1e6 / throughput) / 3.6e6.", code("hours_per_1m"), code("energy_kwh_per_1m")),
+		prose("%s = hours * USD per hour; %s = kWh * USD per kWh; %s = infra + energy; %s = kWh * gCO2e per kWh.",
+			code("infra_usd_per_1m"), code("energy_usd_per_1m"), code("total_usd_per_1m"), code("carbon_g_per_1m")),
+		prose("%s: the unweighted arithmetic mean over the scenario cells of a backend in a mode.", strong("mean across scenarios")),
+		prose("%s are 95% and cover what repeating the runs would change; not what prices, other prompts or another day might do. Standard deviations use n-1, percentiles are of type 7.", strong("intervals")),
+		prose("%s, %s: the backend was not available and nothing ran; or it ran and broke. Such runs have no measurements and count nowhere else. %s is a value that was not measured, never zero.",
+			strong("degraded"), strong("error"), code("n/a")),
+	)
+	return []Block{list(items...)}
+}

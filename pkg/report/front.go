@@ -1,0 +1,203 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/banterhearts/bh/pkg/record"
+)
+
+func init() {
+	register(section{10, "Abstract", abstract})
+	register(section{30, "Executive summary", executiveSummary})
+}
+
+func abstract(d *data) []Block {
+	var ok, planned int64
+	for _, c := range d.cells {
+		ok, planned = ok+c.N, planned+c.Planned()
+	}
+	runs := func(n int64, column string) Span {
+		return number{value: ptr(float64(n)), source: Source{Artifact: d.CellsName, Column: column, How: "sum over all cells"}}.integer()
+	}
+	what := "runs"
+	if !d.FromRuns {
+		what = "archived runs"
+	}
+	blocks := []Block{para("Which backend runs %s cheapest, fastest and cleanest on this hardware, and how sure is that? %s %s of %s planned, of %s backends (%s with results) in %s modes and %s scenarios, were turned into dollars, kWh and gCO2e per 1M tokens. Section 4 shows the assumption set %s.",
+		strong(d.modelWords()), runs(ok, "n"), word(what), runs(planned, "n, n_degraded, n_error"), word(fmt.Sprint(len(d.backends))),
+		word(fmt.Sprint(len(d.measuredBackends()))), word(fmt.Sprint(len(d.modes))), word(fmt.Sprint(len(d.scenarios))), code(d.Method))}
+	var items []Line
+	for _, mode := range d.measuredModes() {
+		items = append(items, d.choiceWords(d.choose(mode, ""), kindWords("")))
+	}
+	if len(items) == 0 {
+		return append(blocks, Note{Warning, phrase("No backend has a good run: this report has no results.")})
+	}
+	list := d.checks()
+	return append(blocks, List{Items: items}, para("Validation over all: %s (section 4, validation and sanity checks).", strong(overall(list).String())))
+}
+
+// modelWords names the models.
+func (d *data) modelWords() string {
+	var list []string
+	for _, c := range d.cells {
+		if c.Model != "" && !slices.Contains(list, c.Model) {
+			list = append(list, c.Model)
+		}
+	}
+	slices.Sort(list)
+	if len(list) == 0 && d.Matrix != nil && d.Matrix.Model != "" {
+		return d.Matrix.Model
+	}
+	return orElse(strings.Join(list, ", "), "a model that is not on record")
+}
+
+func executiveSummary(d *data) []Block {
+	if len(d.measuredModes()) == 0 {
+		return []Block{Note{Warning, prose("Nothing was measured: %s.", word(d.unmeasured()))}}
+	}
+	var findings []Line
+	for _, part := range []func() []Line{d.costFindings, d.spotFindings, d.cleanFindings, d.providerFindings, d.requestFindings, d.latencyFindings, d.runFindings} {
+		findings = append(findings, part()...)
+	}
+	blocks := []Block{para("%s, on demand at the default provider (%s) unless said otherwise:", strong("Key findings"), word(d.defaultProviders())), List{Items: findings}}
+	if estimatedIn(findings) {
+		blocks = append(blocks, Note{Remark, phrase(estimateNote)})
+	}
+	decision := []Line{}
+	for _, mode := range d.measuredModes() {
+		decision = append(decision, d.choiceWords(d.choose(mode, ""), kindWords("")))
+	}
+	return append(blocks, para("%s:", strong("Key decision")), List{Items: decision})
+}
+
+func estimatedIn(lines []Line) bool {
+	return slices.ContainsFunc(lines, func(l Line) bool { return l.estimated() })
+}
+
+// costFindings are the best and the worst total cost of each mode.
+func (d *data) costFindings() []Line {
+	var lines []Line
+	for _, mode := range d.measuredModes() {
+		order := d.rankMode(mode, costTotal, true)
+		switch len(order) {
+		case 0:
+			lines = append(lines, prose("Cost, %s: no total cost is known (%s).", code(string(mode)), word(d.noTotal(mode))))
+		case 1:
+			line := prose("Cost, %s: %s, %s USD per 1M tokens", code(string(mode)), strong(order[0].label), order[0].span())
+			line = append(line, d.costInterval(order[0].label, mode)...)
+			lines = append(lines, append(line, word("; it is the only backend with a cost, so it is best and worst.")))
+		default:
+			best, worst := order[0], order[len(order)-1]
+			line := prose("Cost, %s: best %s, %s USD per 1M tokens", code(string(mode)), strong(best.label), best.span())
+			line = append(line, d.costInterval(best.label, mode)...)
+			line = append(line, prose("; worst %s, %s USD", strong(worst.label), worst.span())...)
+			line = append(line, d.costInterval(worst.label, mode)...)
+			lines = append(lines, append(line, prose(", a factor of %s.", worst.over(best.number, "worst over best").span())...))
+		}
+	}
+	return lines
+}
+
+// costInterval is the interval of a backend's mean cost in brackets, or nothing where there is none.
+func (d *data) costInterval(label string, mode record.Mode) Line {
+	return intervalWords(d.costMeanInterval(d.costRows(label, mode, "", record.OnDemand)))
+}
+
+// intervalWords is an interval in brackets, or nothing where it is not known.
+func intervalWords(low, high number) Line {
+	if !low.known() || !high.known() {
+		return nil
+	}
+	return prose(" (95% interval %s to %s)", low.span(), high.span())
+}
+
+// spotFindings are the best spot price of each mode and what it saves.
+func (d *data) spotFindings() []Line {
+	var lines []Line
+	for _, mode := range d.measuredModes() {
+		var list []ranked
+		for _, g := range d.measuredIn(mode) {
+			list = append(list, ranked{g.label, d.costMean(d.costRows(g.label, mode, "", record.Spot), costTotal)})
+		}
+		list = rank(list, true)
+		if len(list) == 0 {
+			continue // costFindings has said why there is no cost, and a provider without a spot price has no spot cost
+		}
+		best := list[0]
+		onDemand := d.costMean(d.costRows(best.label, mode, "", record.OnDemand), costTotal)
+		lines = append(lines, prose("Best spot price, %s: %s, %s USD per 1M tokens, %s below its on-demand cost.",
+			code(string(mode)), strong(best.label), best.span(), saving(best.number, onDemand).suffixed("%")))
+	}
+	return lines
+}
+
+// cleanFindings are the lowest carbon and the most tokens per kWh, over all cells.
+func (d *data) cleanFindings() []Line {
+	carbon, energy := d.rankCells(costCarbon, true), d.rankCells(tokensPerKWh, false)
+	if len(carbon) == 0 || len(energy) == 0 {
+		return []Line{phrase("Energy and carbon: not known, as no run has a power figure.")}
+	}
+	only := word("")
+	if len(carbon) == 1 {
+		only = word(" (the only backend with a figure)")
+	}
+	return []Line{
+		prose("Lowest carbon: %s, %s gCO2e per 1M tokens, mean over all modes and scenarios%s.", strong(carbon[0].label), carbon[0].span(), only),
+		prose("Best energy efficiency: %s, %s tokens per kWh, mean over all modes and scenarios%s.", strong(energy[0].label), energy[0].span(), only),
+	}
+}
+
+// providerFindings are the cheapest provider and backend of each mode.
+func (d *data) providerFindings() []Line {
+	var lines []Line
+	for _, mode := range d.measuredModes() {
+		var list []ranked
+		for _, provider := range d.providers() {
+			for _, g := range d.measuredIn(mode) {
+				list = append(list, ranked{provider + " with " + g.label, d.costMean(d.costRows(g.label, mode, provider, record.OnDemand), costTotal)})
+			}
+		}
+		if list = rank(list, true); len(list) > 0 {
+			lines = append(lines, prose("Cheapest provider and backend, %s: %s, %s USD per 1M tokens on demand.",
+				code(string(mode)), strong(list[0].label), list[0].span()))
+		}
+	}
+	return lines
+}
+
+// requestFindings are about the cheapest request.
+func (d *data) requestFindings() []Line {
+	list := d.rankRequests()
+	if len(list) == 0 {
+		return []Line{phrase("Request: no backend has both a prefill and a decode cost, so no request is priced.")}
+	}
+	best := list[0]
+	line := prose("Best request cost (%s prompt tokens, %s generated): %s, %s USD",
+		d.bookNumber(float64(d.Book.Request.PromptTokens), "request.prompt_tokens").integer(),
+		d.bookNumber(float64(d.Book.Request.GenerateTokens), "request.generate_tokens").integer(), strong(best.name()), best.total.span())
+	return []Line{append(append(line, intervalWords(best.low, best.high)...), word("."))}
+}
+
+// latencyFindings are the lowest mean latency of each mode.
+func (d *data) latencyFindings() []Line {
+	var lines []Line
+	for _, mode := range d.measuredModes() {
+		if order := d.rankLatency(mode); len(order) > 0 {
+			lines = append(lines, prose("Best latency, %s: %s, %s ms, mean across scenarios.", code(string(mode)), strong(order[0].label), order[0].span()))
+		}
+	}
+	return lines
+}
+
+// runFindings count the runs.
+func (d *data) runFindings() []Line {
+	_, saw := checkRuns(d)
+	line := prose("Runs: %s.", word(saw))
+	if missing := d.unmeasured(); missing != "" {
+		line = append(line, word(" Without results: "+missing+"."))
+	}
+	return []Line{line}
+}

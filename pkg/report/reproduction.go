@@ -1,0 +1,102 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+func init() {
+	register(section{placeReproduction, "Reproducibility", reproduction})
+	register(section{placeReproduction + 1, "Commands", commandsSection})
+	register(section{placeReproduction + 2, "Key artifacts", hashTable})
+}
+
+func reproduction(d *data) []Block {
+	return []Block{para("The report is made from stored artifacts alone: nothing is measured again. %s hashes the artifacts, makes the report again from them and compares every byte; %s beside the report holds what it was made with, the price book included.",
+		code("bh-report verify "+MarkdownFile), code(SettingsFile))}
+}
+
+func commandsSection(d *data) []Block {
+	var lines []string
+	if d.Manifest != nil {
+		for _, i := range d.Manifest.Invocations {
+			lines = append(lines, commandLine(i.Command))
+		}
+		for _, a := range d.Manifest.Artifacts {
+			if line := commandLine(a.Command); line != "" && d.isInput(a.Path) && !slices.Contains(lines, line) {
+				lines = append(lines, line)
+			}
+		}
+	}
+	blocks := []Block{}
+	if len(lines) > 0 {
+		blocks = append(blocks, para("The artifacts were made with these commands, as the manifest recorded them:"), Code{"sh", strings.Join(lines, "\n")})
+		if when := d.whenMeasured(); when != "" {
+			blocks = append(blocks, para("Measured %s.", word(when)))
+		}
+	} else {
+		blocks = append(blocks, para("The commands that made the artifacts are not on record; with the tools of this version they would be made with:"), Code{"sh", d.pipeline()})
+	}
+	return append(blocks, para("To check this report, in its folder:"), Code{"sh", "bh-report verify " + MarkdownFile})
+}
+
+// isInput reports whether the report is made of an artifact, or of runs that it was made of.
+func (d *data) isInput(path string) bool {
+	return slices.ContainsFunc(d.Artifacts, func(a Artifact) bool { return a.Path == path })
+}
+
+func commandLine(argv []string) string {
+	quoted := make([]string, len(argv))
+	for i, a := range argv {
+		quoted[i] = a
+		if a == "" || strings.ContainsAny(a, " \t\n'\"\\$*?[]{}();&|<>#~`!") {
+			quoted[i] = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+	}
+	return strings.Join(quoted, " ")
+}
+
+// pipeline is the line of tools from the measurements to this report, in the folder of the artifacts.
+func (d *data) pipeline() string {
+	prices, plan := "", ""
+	if d.prices != nil {
+		prices = " --prices " + d.prices.Name
+	}
+	if d.plan != nil {
+		plan = " --matrix " + d.plan.Name
+	}
+	return strings.Join([]string{
+		fmt.Sprintf("bh-cost%s --method %s -o %s %s", prices, strings.Join(d.methods(), ","), d.CostsName, d.CellsName),
+		fmt.Sprintf("bh-stats analyse -o %s %s %s", d.StatsName, d.CellsName, d.CostsName),
+		fmt.Sprintf("bh-report --dir .%s%s --method %s", prices, plan, d.Method),
+	}, "\n")
+}
+
+// whenMeasured is when the invocations began and ended, as far as they are on record.
+func (d *data) whenMeasured() string {
+	var first, last string
+	for _, i := range d.Manifest.Invocations {
+		if s := i.StartUTC.UTC().Format("2006-01-02 15:04 MST"); !i.StartUTC.IsZero() && (first == "" || s < first) {
+			first = s
+		}
+		if s := i.EndUTC.UTC().Format("2006-01-02 15:04 MST"); !i.EndUTC.IsZero() && s > last {
+			last = s
+		}
+	}
+	switch {
+	case first == "":
+		return ""
+	case last == "":
+		return "from " + first
+	}
+	return "from " + first + " to " + last
+}
+
+func hashTable(d *data) []Block {
+	t := newTable("Key artifacts and their SHA-256", []string{"Artifact", "SHA-256"}, nil)
+	for _, a := range d.Artifacts {
+		t.lines([]Line{{code(a.Path)}, {code(a.SHA256)}})
+	}
+	return []Block{t.block()}
+}
