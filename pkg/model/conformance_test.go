@@ -28,6 +28,7 @@ var subjects = []subject{
 func forSubjects(t *testing.T, test func(*testing.T, *model.Folder, *modeltest.GPT2)) {
 	for _, s := range subjects {
 		t.Run(s.name, func(t *testing.T) {
+			needRuntime(t)
 			f := shared(t, s.get)
 			m, err := modeltest.Load(f)
 			if err != nil {

@@ -41,7 +41,7 @@ func (f *Folder) ONNXKVPath() string { return filepath.Join(f.Dir, ONNXKVFile) }
 func Open(dir string) (*Folder, error) {
 	m, err := readMeta(dir)
 	if errors.Is(err, errNoMeta) {
-		return nil, cli.BadInputf("%w; `bh-run model build` makes one, `bh-run model import` makes one of a Hugging Face folder", err)
+		return nil, cli.BadInputf("%w; make one with `bh-run model build`, or `bh-run model import` of a Hugging Face folder", err)
 	}
 	if err != nil {
 		return nil, cli.BadInput(err)

@@ -26,27 +26,46 @@ func edit(t *testing.T, path, from, to string) {
 	}
 }
 
+// damage changes a folder for the worse.
+type damage func(t *testing.T, dir string)
+
+func removing(name string) damage {
+	return func(t *testing.T, dir string) {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func cutting(name string, size int64) damage {
+	return func(t *testing.T, dir string) {
+		if err := os.Truncate(filepath.Join(dir, name), size); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func editing(name, from, to string) damage {
+	return func(t *testing.T, dir string) { edit(t, filepath.Join(dir, name), from, to) }
+}
+
 func TestOpenRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
-		damage func(t *testing.T, dir string)
+		damage damage
 		want   string
 	}{
-		"no folder":    {func(t *testing.T, dir string) { remove(t, dir) }, "not a model folder"},
-		"no bh_model":  {func(t *testing.T, dir string) { remove(t, filepath.Join(dir, model.MetaFile)) }, "`bh-run model import` makes one"},
-		"cut bh_model": {func(t *testing.T, dir string) { cut(t, filepath.Join(dir, model.MetaFile), 20) }, "bh_model.json: unexpected end of JSON"},
-		"other schema": {func(t *testing.T, dir string) {
-			edit(t, filepath.Join(dir, model.MetaFile), "bh.model/1", "bh.model/9")
-		}, `field schema: saw "bh.model/9"`},
-		"no name": {func(t *testing.T, dir string) { edit(t, filepath.Join(dir, model.MetaFile), `"small"`, `""`) }, "field name"},
-		"unknown graph": {func(t *testing.T, dir string) {
-			edit(t, filepath.Join(dir, model.MetaFile), `"model_kv.onnx"`, `"other.onnx"`)
-		}, "field files: saw no model_kv.onnx"},
-		"no config":       {func(t *testing.T, dir string) { remove(t, filepath.Join(dir, model.ConfigFile)) }, "is not complete"},
-		"no weights":      {func(t *testing.T, dir string) { remove(t, filepath.Join(dir, model.WeightsFile)) }, "is not complete"},
-		"cut weights":     {func(t *testing.T, dir string) { cut(t, filepath.Join(dir, model.WeightsFile), 5000) }, "saw 5000 bytes, want"},
-		"no graph":        {func(t *testing.T, dir string) { remove(t, filepath.Join(dir, model.ONNXFile)) }, "is not complete"},
-		"changed graph":   {func(t *testing.T, dir string) { edit(t, filepath.Join(dir, model.ONNXKVFile), "Softmax", "Hardmax") }, "model_kv.onnx: saw SHA-256"},
-		"changed config":  {func(t *testing.T, dir string) { edit(t, filepath.Join(dir, model.ConfigFile), "0.001", "0.002") }, "config.json: saw SHA-256"},
+		"no folder":       {removing("."), "not a model folder"},
+		"no bh_model":     {removing(model.MetaFile), "or `bh-run model import` of a Hugging Face folder"},
+		"cut bh_model":    {cutting(model.MetaFile, 20), "bh_model.json: unexpected end of JSON"},
+		"other schema":    {editing(model.MetaFile, "bh.model/1", "bh.model/9"), `field schema: saw "bh.model/9"`},
+		"no name":         {editing(model.MetaFile, `"small"`, `""`), "field name"},
+		"unknown graph":   {editing(model.MetaFile, `"model_kv.onnx"`, `"other"`), "field files: saw no model_kv.onnx"},
+		"no config":       {removing(model.ConfigFile), "is not complete"},
+		"no weights":      {removing(model.WeightsFile), "is not complete"},
+		"cut weights":     {cutting(model.WeightsFile, 5000), "saw 5000 bytes, want"},
+		"no graph":        {removing(model.ONNXFile), "is not complete"},
+		"changed graph":   {editing(model.ONNXKVFile, "Softmax", "Hardmax"), "model_kv.onnx: saw SHA-256"},
+		"changed config":  {editing(model.ConfigFile, "0.001", "0.002"), "config.json: saw SHA-256"},
 		"swapped tensors": {swapTensors, "tensor 2: saw transformer.h.0.ln_1.bias"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -57,20 +76,6 @@ func TestOpenRefuses(t *testing.T) {
 				t.Errorf("saw error %v with exit code %d, want %q with 2", err, cli.ExitCode(err), c.want)
 			}
 		})
-	}
-}
-
-func remove(t *testing.T, path string) {
-	t.Helper()
-	if err := os.RemoveAll(path); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func cut(t *testing.T, path string, size int64) {
-	t.Helper()
-	if err := os.Truncate(path, size); err != nil {
-		t.Fatal(err)
 	}
 }
 

@@ -166,19 +166,17 @@ func entries(t *testing.T, dir string) int {
 
 func TestImportRefusesBrokenFolders(t *testing.T) {
 	for name, c := range map[string]struct {
-		damage func(t *testing.T, dir string)
+		damage damage
 		want   string
 	}{
-		"no folder":     {func(t *testing.T, dir string) { remove(t, dir) }, "config.json: no such file"},
-		"no weights":    {func(t *testing.T, dir string) { remove(t, filepath.Join(dir, model.WeightsFile)) }, "model.safetensors: no such file"},
-		"empty weights": {func(t *testing.T, dir string) { cut(t, filepath.Join(dir, model.WeightsFile), 0) }, "saw a file of 0 bytes"},
-		"cut header":    {func(t *testing.T, dir string) { cut(t, filepath.Join(dir, model.WeightsFile), 100) }, "safetensors header length: saw"},
-		"cut data":      {func(t *testing.T, dir string) { cut(t, filepath.Join(dir, model.WeightsFile), 20000) }, "inside the file's"},
-		"other model":   {func(t *testing.T, dir string) { edit(t, filepath.Join(dir, model.ConfigFile), `"gpt2"`, `"llama"`) }, `config.json: field model_type: saw "llama", want "gpt2"`},
-		"fewer layers": {func(t *testing.T, dir string) {
-			edit(t, filepath.Join(dir, model.ConfigFile), `"n_layer":3`, `"n_layer":2`)
-		}, "GPT-2 with 2 layers does not have"},
-		"broken marking": {func(t *testing.T, dir string) { write(t, filepath.Join(dir, model.MetaFile), "{") }, "bh_model.json: unexpected end"},
+		"no folder":      {removing("."), "config.json: no such file"},
+		"no weights":     {removing(model.WeightsFile), "model.safetensors: no such file"},
+		"empty weights":  {cutting(model.WeightsFile, 0), "saw a file of 0 bytes"},
+		"cut header":     {cutting(model.WeightsFile, 100), "safetensors header length: saw"},
+		"cut data":       {cutting(model.WeightsFile, 20000), "inside the file's"},
+		"other model":    {editing(model.ConfigFile, `"gpt2"`, `"llama"`), `config.json: field model_type: saw "llama", want "gpt2"`},
+		"fewer layers":   {editing(model.ConfigFile, `"n_layer":3`, `"n_layer":2`), "GPT-2 with 2 layers does not have"},
+		"broken marking": {func(t *testing.T, dir string) { write(t, filepath.Join(dir, model.MetaFile), "{") }, "bh_model.json: unexpected"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			src := source(t, nil)

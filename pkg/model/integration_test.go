@@ -10,7 +10,7 @@ import (
 	"github.com/banterhearts/bh/pkg/model"
 )
 
-// The slow tests run the conformance suite on GPT-2 124M too: about a minute, half a gigabyte of disk.
+// The slow tests run the conformance suite on GPT-2 124M too: half a minute of processor time, half a gigabyte of disk.
 func init() {
 	subjects = append(subjects, subject{"124m", sync.OnceValues(func() (*model.Folder, error) {
 		dir := filepath.Join(root, model.SeededName(model.PresetGPT2))

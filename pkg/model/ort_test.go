@@ -25,8 +25,8 @@ type session struct {
 	cached bool
 }
 
-// load opens one of the folder's graphs.
-func load(t *testing.T, f *model.Folder, cached bool) *session {
+// needRuntime fails a test that cannot reach ONNX Runtime: a skipped conformance test would prove nothing.
+func needRuntime(t *testing.T) {
 	t.Helper()
 	if os.Getenv(libEnv) == "" {
 		t.Fatalf("%s is not set; run `make test`, which fetches ONNX Runtime and sets it", libEnv)
@@ -34,6 +34,11 @@ func load(t *testing.T, f *model.Folder, cached bool) *session {
 	if err := initRuntime(); err != nil {
 		t.Fatalf("ONNX Runtime at %s: %v", os.Getenv(libEnv), err)
 	}
+}
+
+// load opens one of the folder's graphs.
+func load(t *testing.T, f *model.Folder, cached bool) *session {
+	t.Helper()
 	path, inputs, outputs := f.ONNXPath(), []string{model.InputIDs, model.AttentionMask}, []string{model.Logits}
 	if cached {
 		path = f.ONNXKVPath()

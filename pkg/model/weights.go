@@ -66,7 +66,8 @@ func linear(name string, in, out int64, weight initialiser) []tensor {
 }
 
 func norm(name string, width int64) []tensor {
-	return []tensor{{name + ".weight", []int64{width}, initialiser{constant: 1}}, {name + ".bias", []int64{width}, initialiser{}}}
+	one := initialiser{constant: 1}
+	return []tensor{{name + ".weight", []int64{width}, one}, {name + ".bias", []int64{width}, initialiser{}}}
 }
 
 // layout is where the weights of c stand in model.safetensors. It depends on c alone.
@@ -86,7 +87,7 @@ type source func(t tensor) (next func(dst []float32) error)
 func seeded(seed uint64) source {
 	return func(t tensor) func([]float32) error {
 		name := fnv.New64a()
-		name.Write([]byte(t.name)) //nolint:errcheck // a hash never fails
+		_, _ = name.Write([]byte(t.name)) // a hash never fails
 		random := rand.New(rand.NewPCG(seed, name.Sum64()))
 		return func(dst []float32) error {
 			for i := range dst {
