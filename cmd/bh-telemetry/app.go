@@ -17,7 +17,13 @@ const tool = "bh-telemetry"
 
 // run is the whole tool.
 func run(ctx context.Context, args []string, s cli.Streams) int {
-	app := &urfave.App{
+	app := newApp(args, s)
+	return cli.Run(ctx, app, flagsFirst(app, args), s)
+}
+
+// newApp is the tool's commands; args is the command line as it was given, for the manifest.
+func newApp(args []string, s cli.Streams) *urfave.App {
+	return &urfave.App{
 		Name:  tool,
 		Usage: "sample power and other sensors, and join energy to measured runs",
 		Description: "Records what this machine's sensors say, as files of samples, and integrates them over the windows\n" +
@@ -27,7 +33,6 @@ func run(ctx context.Context, args []string, s cli.Streams) int {
 			recordCommand(args, s), joinCommand(args, s), recoverCommand(args, s), doctorCommand(s),
 		},
 	}
-	return cli.Run(ctx, app, flagsFirst(app, args), s)
 }
 
 // flagsFirst moves the operands of join and recover behind their flags, because the flag parser stops at the first

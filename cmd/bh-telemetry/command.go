@@ -20,21 +20,38 @@ const (
 	exitSignal    = 128
 )
 
+// lookUp reports a program that cannot be started, before anything is recorded for it.
+func lookUp(argv []string) error {
+	if len(argv) == 0 {
+		return nil
+	}
+	_, err := exec.LookPath(argv[0])
+	return cannotStart(err)
+}
+
+// cannotStart carries the exit code that shells give for a program that is not found or cannot be run.
+func cannotStart(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, fs.ErrNotExist):
+		return &cli.Error{Code: exitNotFound, Err: err}
+	}
+	return &cli.Error{Code: exitCannotRun, Err: err}
+}
+
 // startCommand starts a program with this tool's own standard streams, passes signals on to it, and returns a channel
 // that gets nil or an error with the program's exit code.
 func startCommand(argv []string, s cli.Streams) (<-chan error, error) {
 	cmd := exec.Command(argv[0], argv[1:]...) //nolint:gosec,noctx // running what the user names, until it ends, is the purpose
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.In, s.Out, s.Err
-	// This tool ignores SIGPIPE, and a program inherits what is ignored: it must get its own default back.
-	signal.Reset(syscall.SIGPIPE)
+	// This tool ignores SIGPIPE, and a program inherits what is ignored but not what is handled; signal.Reset would leave
+	// it ignored.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	err := cmd.Start()
 	signal.Ignore(syscall.SIGPIPE)
 	if err != nil {
-		code := exitCannotRun
-		if errors.Is(err, exec.ErrNotFound) || errors.Is(err, fs.ErrNotExist) {
-			code = exitNotFound
-		}
-		return nil, &cli.Error{Code: code, Err: err}
+		return nil, cannotStart(err)
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, forwarded...)

@@ -9,10 +9,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/banterhearts/bh/pkg/atomicfile"
-	"github.com/banterhearts/bh/pkg/cli"
 	"github.com/banterhearts/bh/pkg/manifest"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/store"
@@ -53,14 +51,15 @@ func (t *fileTarget) finish(ctx context.Context) error {
 	if err := t.journal.Close(); err != nil {
 		return err
 	}
-	if err := convert(ctx, telemetry.JournalName(t.output), t.output, t.format); err != nil {
+	sum, err := convert(ctx, telemetry.JournalName(t.output), t.output, t.format)
+	if err != nil {
 		return err
 	}
-	return manifest.Record(t.output, tool, t.args, nil)
+	return errors.Join(manifest.Record(t.output, tool, t.args, nil), sum.Err())
 }
 
 // saveLeftover turns a journal that an earlier recording to output left behind into a file of its own, named after the
-// time at which it began, as output itself is about to be written anew. It returns "" where there is none.
+// time at which it was cut off, as output itself is about to be written anew. It returns "" where there is nothing.
 func saveLeftover(ctx context.Context, output string, format store.Format) (string, error) {
 	journal := telemetry.JournalName(output)
 	info, err := os.Stat(journal)
@@ -70,49 +69,59 @@ func saveLeftover(ctx context.Context, output string, format store.Format) (stri
 	if err != nil {
 		return "", err
 	}
-	ext := filepath.Ext(output)
-	saved := strings.TrimSuffix(output, ext) + info.ModTime().UTC().Format("-20060102T150405Z") + ext
-	if info.Size() == 0 { // nothing was recorded yet
+	at := info.ModTime()
+	if err := cutTornLine(journal); err != nil {
+		return "", err
+	}
+	if info, err = os.Stat(journal); err != nil {
+		return "", err
+	}
+	if info.Size() == 0 { // it was cut off before its first sample
 		return "", os.Remove(journal)
 	}
-	return saved, convert(ctx, journal, saved, format)
+	ext := filepath.Ext(output)
+	saved := strings.TrimSuffix(output, ext) + at.UTC().Format("-20060102T150405Z") + ext
+	sum, err := convert(ctx, journal, saved, format)
+	if err == nil && sum.Rejected > 0 {
+		saved += " (" + sum.Err().Error() + ")"
+	}
+	return saved, err
 }
 
-// convert turns a journal into output, row by row, and removes the journal when the output is on disk.
-func convert(ctx context.Context, journal, output string, format store.Format) error {
+// convert turns a journal into output, row by row, and removes the journal when the output is on disk. The summary says
+// which rows could not be read.
+func convert(ctx context.Context, journal, output string, format store.Format) (store.Summary, error) {
+	var sum store.Summary
+	var err error
 	if format == "" {
-		var err error
 		if format, err = store.FormatOf(output); err != nil {
-			return err
+			return sum, err
 		}
 	}
 	if err := cutTornLine(journal); err != nil {
-		return err
+		return sum, err
 	}
 	f, err := atomicfile.Create(output)
 	if err != nil {
-		return err
+		return sum, err
 	}
 	defer f.Close() //nolint:errcheck // a no-op after Commit, and the earlier error is the one to report
 	buf := bufio.NewWriter(f)
 	w, err := store.NewWriter[record.Sample](buf, format)
 	if err != nil {
-		return err
+		return sum, err
 	}
-	sum, err := store.Scan(ctx, store.Input{Paths: []string{journal}, From: store.JSONL}, store.Handlers{Sample: w.Write})
+	sum, err = store.Scan(ctx, store.Input{Paths: []string{journal}, From: store.JSONL}, store.Handlers{Sample: w.Write})
 	if err == nil {
 		err = errors.Join(w.Close(), buf.Flush())
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", output, err)
+		return sum, fmt.Errorf("%s: %w", output, err)
 	}
 	if err := f.Commit(); err != nil {
-		return err
+		return sum, err
 	}
-	if err := sum.Err(); err != nil { // keep a journal that had more in it than could be read
-		return err
-	}
-	return os.Remove(journal)
+	return sum, os.Remove(journal)
 }
 
 // cutTornLine cuts off the line that a crash left unfinished.
@@ -122,43 +131,4 @@ func cutTornLine(journal string) error {
 		return err
 	}
 	return j.Close()
-}
-
-// recoverOptions are the settings of recover.
-type recoverOptions struct {
-	Recording string // the output that the recording was to become
-	Output    string // where to write it; "" is Recording
-	Format    store.Format
-}
-
-// Validate reports settings that cannot be meant.
-func (o recoverOptions) Validate() error {
-	if o.Recording == "" {
-		return cli.BadInputf("recover: no recording given, want the FILE that it was to become")
-	}
-	journal := telemetry.JournalName(o.Recording)
-	if _, err := os.Stat(journal); err != nil {
-		return cli.BadInputf("recover: nothing to recover: %w", err)
-	}
-	if _, err := os.Stat(o.target()); err == nil {
-		return cli.BadInputf("recover: %s exists, give the recovered recording another name with -o", o.target())
-	}
-	return nil
-}
-
-func (o recoverOptions) target() string {
-	if o.Output != "" {
-		return o.Output
-	}
-	return o.Recording
-}
-
-// recoverRecording turns the journal of a recording that was cut off into a file.
-func recoverRecording(ctx context.Context, opt recoverOptions, args []string, note noteFunc) error {
-	begun := time.Now()
-	if err := convert(ctx, telemetry.JournalName(opt.Recording), opt.target(), opt.Format); err != nil {
-		return err
-	}
-	note("recovered %s in %v", opt.target(), time.Since(begun).Round(time.Millisecond))
-	return manifest.Record(opt.target(), tool, args, nil)
 }

@@ -38,6 +38,10 @@ func (o joinOptions) Validate() error {
 	if fromStdin && (len(o.Runs.Paths) == 0 || slices.Contains(o.Runs.Paths, "-")) {
 		return cli.BadInputf("join: runs and samples both from standard input, want one of them in a file")
 	}
+	if o.Output.Path != "" && o.Output.Path != "-" && o.Output.Format == "" {
+		_, err := store.FormatOf(o.Output.Path)
+		return err
+	}
 	return nil
 }
 

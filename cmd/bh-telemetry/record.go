@@ -103,6 +103,9 @@ func recordOptionsOf(c *urfave.Context) (recordOptions, error) {
 
 // sample runs a recording from end to end.
 func sample(ctx context.Context, opt recordOptions, args []string, s cli.Streams) error {
+	if err := lookUp(opt.Command); err != nil {
+		return err
+	}
 	set, err := telemetry.Open(opt.Env, opt.Sensors)
 	if err != nil {
 		return err
@@ -195,8 +198,8 @@ func keepWhile(ctx context.Context, opt recordOptions, s cli.Streams, rec *telem
 	for {
 		select {
 		case <-flush.C:
-			if failed == nil {
-				failed = out.append(rec.Drain())
+			if samples := rec.Drain(); failed == nil {
+				failed = out.append(samples)
 			}
 			if failed != nil && command == nil {
 				return failed
@@ -207,7 +210,7 @@ func keepWhile(ctx context.Context, opt recordOptions, s cli.Streams, rec *telem
 			return nil
 		case <-interrupted:
 			if opt.Duration > 0 {
-				return ctx.Err()
+				return fmt.Errorf("interrupted before the duration was over: %w", ctx.Err())
 			}
 			return nil
 		}

@@ -1,13 +1,47 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"os"
 
 	urfave "github.com/urfave/cli/v2"
 
 	"github.com/banterhearts/bh/pkg/cli"
+	"github.com/banterhearts/bh/pkg/manifest"
 	"github.com/banterhearts/bh/pkg/store"
+	"github.com/banterhearts/bh/pkg/telemetry"
 )
+
+// recoverOptions are the settings of recover.
+type recoverOptions struct {
+	Recording string // the output that the recording was to become
+	Output    string // where to write it; "" is Recording
+	Format    store.Format
+}
+
+// Validate reports settings that cannot be meant.
+func (o recoverOptions) Validate() error {
+	if o.Recording == "" {
+		return cli.BadInputf("recover: no recording given, want the FILE that it was to become")
+	}
+	journal := telemetry.JournalName(o.Recording)
+	if _, err := os.Stat(journal); err != nil {
+		return cli.BadInputf("recover: nothing to recover: %w", err)
+	}
+	if _, err := os.Stat(o.target()); err == nil {
+		return cli.BadInputf("recover: %s exists, give the recovered recording another name with -o", o.target())
+	}
+	return nil
+}
+
+func (o recoverOptions) target() string {
+	if o.Output != "" {
+		return o.Output
+	}
+	return o.Recording
+}
 
 func recoverCommand(args []string, s cli.Streams) *urfave.Command {
 	return &urfave.Command{
@@ -29,4 +63,14 @@ func recoverCommand(args []string, s cli.Streams) *urfave.Command {
 			})
 		},
 	}
+}
+
+// recoverRecording turns the journal of a recording that was cut off into a file.
+func recoverRecording(ctx context.Context, opt recoverOptions, args []string, note noteFunc) error {
+	sum, err := convert(ctx, telemetry.JournalName(opt.Recording), opt.target(), opt.Format)
+	if err != nil {
+		return err
+	}
+	note("recovered %d samples into %s", sum.Read-sum.Rejected, opt.target())
+	return errors.Join(manifest.Record(opt.target(), tool, args, nil), sum.Err())
 }
