@@ -1,8 +1,6 @@
 package cost
 
 import (
-	"errors"
-	"fmt"
 	"math"
 
 	"github.com/banterhearts/bh/pkg/record"
@@ -42,14 +40,14 @@ func interval(c *record.Cell, r *record.Cost) (lower, upper *units.USD, method s
 	if r.TotalUSDPer1M == nil || *r.TotalUSDPer1M <= 0 {
 		return nil, nil, CINone + ciNoTotal
 	}
-	rate, method, err := rateSpread(c, r.Estimator)
-	if err != nil {
-		return nil, nil, CINone + err.Error()
+	rate, method, ok := rateSpread(c, r.Estimator)
+	if !ok {
+		return nil, nil, method
 	}
 	rate.Log = math.Log(float64(*r.TotalUSDPer1M))
-	power, ok := powerSpread(c, r)
 	var ci stats.Interval
-	if ok && rate.SE > 0 {
+	var err error
+	if power, ok := powerSpread(c, r); ok && rate.SE > 0 {
 		// The ratio of the total to a power factor of 1 is the total, with the spread of both.
 		var ratio stats.Ratio
 		ratio, err = stats.RatioOfMeans(rate, power, stats.DefaultConfidence)
@@ -63,28 +61,27 @@ func interval(c *record.Cell, r *record.Cost) (lower, upper *units.USD, method s
 	return units.Ptr(units.USD(ci.Lower)), units.Ptr(units.USD(ci.Upper)), method
 }
 
-// rateSpread is the spread of the seconds per token on the log scale. Its error is a code of ci_method.
-func rateSpread(c *record.Cell, estimator string) (stats.LogMean, string, error) {
-	if c.N < 2 {
-		return stats.LogMean{}, "", errors.New(ciSingleRun)
-	}
+// rateSpread is the spread of the seconds per token on the log scale and the ci_method it makes; where ok is false the
+// method says why there is none.
+func rateSpread(c *record.Cell, estimator string) (spread stats.LogMean, method string, ok bool) {
 	m, method := stats.Moments{N: int(c.N)}, CILogLatency
-	if estimator == EstimatorMean {
-		if c.ThroughputMeanTokS == nil || c.ThroughputMeanSDTokS == nil {
-			return stats.LogMean{}, "", errors.New(ciNoThroughput)
-		}
+	switch {
+	case c.N < 2:
+		return spread, CINone + ciSingleRun, false
+	case estimator == EstimatorMean && (c.ThroughputMeanTokS == nil || c.ThroughputMeanSDTokS == nil):
+		return spread, CINone + ciNoThroughput, false
+	case estimator == EstimatorMean:
 		m.Mean, m.SD, method = float64(*c.ThroughputMeanTokS), float64(*c.ThroughputMeanSDTokS), CILogThroughput
-	} else {
-		if c.LatMeanMS == nil || c.LatSDMS == nil {
-			return stats.LogMean{}, "", errors.New(ciNoLatencySD)
-		}
+	case c.LatMeanMS == nil || c.LatSDMS == nil:
+		return spread, CINone + ciNoLatencySD, false
+	default:
 		m.Mean, m.SD = float64(*c.LatMeanMS), float64(*c.LatSDMS)
 	}
-	l, err := m.LogMean()
+	spread, err := m.LogMean()
 	if err != nil {
-		return stats.LogMean{}, "", fmt.Errorf("%s", ciNoSpread)
+		return spread, CINone + ciNoSpread, false
 	}
-	return l, method, nil
+	return spread, method, true
 }
 
 // powerSpread is the spread that the runs' power gives the total, on the log scale; ok is false where it has none.

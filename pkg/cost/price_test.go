@@ -269,16 +269,20 @@ func TestCostIsTime(t *testing.T) {
 
 func BenchmarkPrice(b *testing.B) {
 	cells, book := archive(b), builtin(b)
-	b.ReportAllocs()
-	rows := 0
-	for b.Loop() {
-		priced, err := cost.Price(cells, book, cost.MethodTR119)
-		if err != nil {
-			b.Fatal(err)
-		}
-		rows += len(priced)
+	for _, m := range []cost.Method{cost.MethodDefault, cost.MethodTR119} {
+		b.Run("method="+m.Name, func(b *testing.B) {
+			b.ReportAllocs()
+			rows := 0
+			for b.Loop() {
+				priced, err := cost.Price(cells, book, m)
+				if err != nil {
+					b.Fatal(err)
+				}
+				rows += len(priced)
+			}
+			b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
+		})
 	}
-	b.ReportMetric(float64(rows)/b.Elapsed().Seconds(), "rows/s")
 }
 
 func ExamplePrice() {
