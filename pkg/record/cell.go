@@ -73,6 +73,7 @@ func (c *Cell) Validate() error {
 	if c.Device != "" {
 		oneOf(k, "device", c.Device, CPU, GPU)
 	}
+	grade(k, c.EnergyGrade)
 	atLeast(k, "n", c.N, 0)
 	atLeast(k, "n_degraded", c.NDegraded, 0)
 	atLeast(k, "n_error", c.NError, 0)

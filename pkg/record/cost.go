@@ -77,6 +77,7 @@ func (r *Cost) Validate() error {
 	oneOf(c, "mode", r.Mode, Modes()...)
 	oneOf(c, "tier", r.Tier, Tiers()...)
 	oneOf(c, "estimator", r.Estimator, "ratio", "mean")
+	grade(c, r.EnergyGrade)
 	nonNegative(c, "usd_per_hour", r.USDPerHour)
 	atLeast(c, "usd_per_kwh", r.USDPerKWh, 0)
 	atLeast(c, "gco2e_per_kwh", r.GCO2ePerKWh, 0)

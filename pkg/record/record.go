@@ -135,6 +135,13 @@ func oneOf[T ~string](c *checker, field string, v T, allowed ...T) {
 	c.fail(field, string(v), "one of "+strings.Join(names, ", "))
 }
 
+// grade checks an energy grade; no grade says that nothing is known.
+func grade(c *checker, v Grade) {
+	if v != "" {
+		oneOf(c, "energy_grade", v, GradeA, GradeB, GradeC, GradeD)
+	}
+}
+
 // atLeast checks v >= low.
 func atLeast[T ~int64 | ~float64](c *checker, field string, v, low T) {
 	if !(v >= low) || math.IsInf(float64(v), 0) {

@@ -93,9 +93,7 @@ func (r *Run) Validate() error {
 	atLeast(c, "batch_size", r.BatchSize, 1)
 	atLeast(c, "prompt_tokens", r.PromptTokens, 1)
 	atLeast(c, "max_new_tokens", r.MaxNewTokens, 0)
-	if r.EnergyGrade != "" {
-		oneOf(c, "energy_grade", r.EnergyGrade, GradeA, GradeB, GradeC, GradeD)
-	}
+	grade(c, r.EnergyGrade)
 	if r.Status == OK {
 		r.validateMeasured(c)
 	} else {

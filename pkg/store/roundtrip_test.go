@@ -105,7 +105,7 @@ func validRun(t *rapid.T, r *record.Run, i int) {
 	r.Backend, r.Scenario = r.Backend+"b", r.Scenario+"s"
 	r.Device = rapid.SampledFrom([]record.Device{record.CPU, record.GPU}).Draw(t, "device")
 	r.Mode = rapid.SampledFrom(record.Modes()).Draw(t, "mode")
-	r.EnergyGrade = rapid.SampledFrom([]record.Grade{"", record.GradeA, record.GradeD}).Draw(t, "grade")
+	r.EnergyGrade = drawGrade(t)
 	ok := exampleRun(0)
 	r.Status, r.StartUnixNS, r.EndUnixNS = record.OK, ok.StartUnixNS, ok.EndUnixNS
 	r.LatencyNS, r.TokensProcessed, r.TokensGenerated = ok.LatencyNS, ok.TokensProcessed, ok.TokensGenerated
@@ -124,14 +124,18 @@ func validSample(_ *rapid.T, s *record.Sample, _ int) {
 func validCell(t *rapid.T, c *record.Cell, _ int) {
 	c.Backend, c.Scenario, c.Device = c.Backend+"b", c.Scenario+"s", ""
 	c.Mode = rapid.SampledFrom(record.Modes()).Draw(t, "mode")
-	c.LatMeanMS = exampleCell(0).LatMeanMS
+	c.LatMeanMS, c.EnergyGrade = exampleCell(0).LatMeanMS, drawGrade(t)
 }
 
 func validCost(t *rapid.T, c *record.Cost, _ int) {
 	c.Backend, c.Scenario, c.Provider, c.Method = c.Backend+"b", c.Scenario+"s", c.Provider+"p", c.Method+"m"
 	c.Mode = rapid.SampledFrom(record.Modes()).Draw(t, "mode")
 	c.Tier = rapid.SampledFrom(record.Tiers()).Draw(t, "tier")
-	c.Estimator = "ratio"
+	c.Estimator, c.EnergyGrade, c.Device = "ratio", drawGrade(t), record.GPU
+}
+
+func drawGrade(t *rapid.T) record.Grade {
+	return rapid.SampledFrom([]record.Grade{"", record.GradeA, record.GradeD}).Draw(t, "grade")
 }
 
 func checkRoundTrip[T Row](valid func(*rapid.T, *T, int)) func(*testing.T) {
