@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 
 	"github.com/banterhearts/bh/pkg/atomicfile"
 	"github.com/banterhearts/bh/pkg/cli"
@@ -76,8 +77,8 @@ func (w writer) matching() (*Folder, error) {
 	return f, nil
 }
 
-// replaceable reports whether writing to dir loses nothing: there is no such folder, it is empty, or it is a model folder
-// whose weights came from a seed.
+// replaceable reports whether writing to dir loses nothing: there is no such folder, it is empty, or it holds only the files
+// of a model whose weights came from a seed.
 func replaceable(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, os.ErrNotExist) || err == nil && len(entries) == 0 {
@@ -92,6 +93,11 @@ func replaceable(dir string) error {
 		return cli.BadInputf("%s is in the way: it holds files and is no model folder (%w); name another folder", dir, err)
 	case m.Seed == nil:
 		return cli.BadInputf("%s is in the way: it holds the imported model %s; name another folder or remove it", dir, m.Name)
+	}
+	for _, e := range entries {
+		if e.Name() != MetaFile && !slices.Contains(described(), e.Name()) {
+			return cli.BadInputf("%s is in the way: it also holds %s; name another folder or remove it", dir, e.Name())
+		}
 	}
 	return nil
 }

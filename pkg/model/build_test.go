@@ -111,13 +111,15 @@ func onlyEntry(t *testing.T, parent string) {
 func TestBuildRefuses(t *testing.T) {
 	imported := shared(t, small)
 	foreign := t.TempDir()
-	if err := os.WriteFile(filepath.Join(foreign, "model.safetensors"), []byte("precious"), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	write(t, filepath.Join(foreign, "model.safetensors"), "precious")
+	noted := private(t, tiny)
+	write(t, filepath.Join(noted.Dir, "notes.txt"), "mine")
+	cutting(model.ONNXFile, 0)(t, noted.Dir)
 	for _, c := range []struct{ name, preset, dir, want string }{
 		{"unknown preset", "gpt3", t.TempDir(), `model preset: saw "gpt3", want one of gpt2-124m, gpt2-tiny`},
 		{"imported model", model.PresetTiny, imported.Dir, "it holds the imported model small"},
 		{"foreign files", model.PresetTiny, foreign, "it holds files and is no model folder"},
+		{"a model and notes", model.PresetTiny, noted.Dir, "it also holds notes.txt"},
 		{"a file", model.PresetTiny, filepath.Join(foreign, "model.safetensors"), "not a directory"},
 	} {
 		_, err := model.Build(context.Background(), c.preset, c.dir, 42, nil)
