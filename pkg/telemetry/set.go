@@ -67,15 +67,9 @@ func Probe(env Environment) []Finding {
 		panic(err)
 	}
 	_, err = s.Sample(time.Now())
-	for _, e := range SourceErrors(err) {
+	for _, e := range append(SourceErrors(err), SourceErrors(s.Close())...) {
 		i := slices.IndexFunc(s.findings, func(f Finding) bool { return f.Source == e.Source })
 		s.findings[i].Status, s.findings[i].Detail = Broken, e.Err.Error()
-	}
-	if err := s.Close(); err != nil {
-		for _, e := range SourceErrors(err) {
-			i := slices.IndexFunc(s.findings, func(f Finding) bool { return f.Source == e.Source })
-			s.findings[i].Status, s.findings[i].Detail = Broken, e.Err.Error()
-		}
 	}
 	return s.findings
 }
