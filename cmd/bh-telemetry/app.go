@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"slices"
-	"strings"
 
 	urfave "github.com/urfave/cli/v2"
 
 	"github.com/banterhearts/bh/pkg/cli"
+	"github.com/banterhearts/bh/pkg/manifest"
 	"github.com/banterhearts/bh/pkg/telemetry"
 )
 
@@ -17,8 +14,7 @@ const tool = "bh-telemetry"
 
 // run is the whole tool.
 func run(ctx context.Context, args []string, s cli.Streams) int {
-	app := newApp(args, s)
-	return cli.Run(ctx, app, flagsFirst(app, args), s)
+	return cli.Run(ctx, newApp(args, s), args, s)
 }
 
 // newApp is the tool's commands; args is the command line as it was given, for the manifest.
@@ -33,45 +29,6 @@ func newApp(args []string, s cli.Streams) *urfave.App {
 			recordCommand(args, s), joinCommand(args, s), recoverCommand(args, s), doctorCommand(s),
 		},
 	}
-}
-
-// flagsFirst moves the operands of join and recover behind their flags, because the flag parser stops at the first
-// operand and "join RUNS --samples FILE" is how one says it. The arguments of record stay as they are: what follows its
-// flags is a command with flags of its own.
-func flagsFirst(app *urfave.App, args []string) []string {
-	if len(args) < 2 || (args[1] != "join" && args[1] != "recover") {
-		return args
-	}
-	flags := app.Command(args[1]).Flags
-	out, operands := slices.Clone(args[:2]), []string{}
-	for rest := args[2:]; len(rest) > 0; rest = rest[1:] {
-		arg := rest[0]
-		if arg == "--" {
-			operands = append(operands, rest[1:]...)
-			break
-		}
-		if arg == "-" || !strings.HasPrefix(arg, "-") {
-			operands = append(operands, arg)
-			continue
-		}
-		out = append(out, arg)
-		if takesValue(flags, arg) && len(rest) > 1 {
-			out = append(out, rest[1])
-			rest = rest[1:]
-		}
-	}
-	return append(append(out, "--"), operands...)
-}
-
-// takesValue reports whether arg is a flag whose value is the next argument.
-func takesValue(flags []urfave.Flag, arg string) bool {
-	name := strings.TrimLeft(arg, "-")
-	for _, f := range flags {
-		if _, isBool := f.(*urfave.BoolFlag); !isBool && slices.Contains(f.Names(), name) {
-			return true
-		}
-	}
-	return false
 }
 
 // The flags that several commands have.
@@ -91,16 +48,12 @@ func formatFlag() urfave.Flag {
 		Usage: "write as `FORMAT`: parquet, arrow, jsonl, csv"}
 }
 
-// environment is the machine that the flags name.
-func environment(c *urfave.Context) (telemetry.Environment, error) {
+// environment is the machine that the flags name; without a name it has the pseudonym that bh-run gives it, so that the
+// samples of one fit the runs of the other.
+func environment(c *urfave.Context) telemetry.Environment {
 	env := telemetry.Environment{Root: c.String("root"), Host: c.String("host")}
-	if env.Host != "" {
-		return env, nil
+	if env.Host == "" {
+		env.Host = manifest.Pseudonym(env.Root)
 	}
-	name, err := os.Hostname()
-	if err != nil {
-		return env, fmt.Errorf("this machine has no name, give it one with --host: %w", err)
-	}
-	env.Host = name
-	return env, nil
+	return env
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"runtime"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -79,25 +78,6 @@ func TestInterruptExitCodes(t *testing.T) {
 		}
 		if !bytes.Contains(out.Bytes(), []byte(`"schema":"bh.sample/1"`)) {
 			t.Errorf("%v: saw output %q, want what was sampled so far", c.args, out.String())
-		}
-	}
-}
-
-func TestFlagsFirst(t *testing.T) {
-	app := newApp(nil, cli.Streams{})
-	for _, c := range []struct{ in, want string }{
-		{"join runs --samples s -o out", "join --samples s -o out -- runs"},
-		{"join a --samples=s b -q", "join --samples=s -q -- a b"},
-		{"join - --from csv --samples s", "join --from csv --samples s -- -"},
-		{"join --samples s -- --odd-name", "join --samples s -- --odd-name"},
-		{"join --samples", "join --samples --"},
-		{"recover a -o b", "recover -o b -- a"},
-		{"record -o x cmd -o y", "record -o x cmd -o y"},
-		{"doctor --json", "doctor --json"},
-	} {
-		in := append([]string{tool}, strings.Fields(c.in)...)
-		if got, want := flagsFirst(app, in), append([]string{tool}, strings.Fields(c.want)...); !slices.Equal(got, want) {
-			t.Errorf("%s: saw %q, want %q", c.in, got, want)
 		}
 	}
 }

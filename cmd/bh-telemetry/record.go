@@ -55,7 +55,7 @@ func recordCommand(args []string, s cli.Streams) *urfave.Command {
 	return &urfave.Command{
 		Name:      "record",
 		Usage:     "sample the sensors, until Ctrl-C or while a command runs",
-		ArgsUsage: "[-- COMMAND ARGS…]",
+		ArgsUsage: cli.CommandOperand,
 		Description: "With a command, its exit code is passed through. Without one and without --duration, Ctrl-C is the normal\n" +
 			"end of a recording and gives exit code 0.",
 		Flags: []urfave.Flag{
@@ -66,7 +66,7 @@ func recordCommand(args []string, s cli.Streams) *urfave.Command {
 				Usage: "`WATTS` of one idle processor package, for the estimate where no sensor measures processor power"},
 			&urfave.Float64Flag{Name: "cpu-max-watts", DefaultText: "published averages", Usage: "the same `WATTS` under full load"},
 			rootFlag(),
-			&urfave.StringFlag{Name: "host", DefaultText: "this machine's name",
+			&urfave.StringFlag{Name: "host", DefaultText: "a pseudonym of this machine",
 				Usage: "`NAME` that the samples carry; join matches it with the runs'"},
 			&urfave.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "say nothing but errors"},
 		},
@@ -93,12 +93,8 @@ func recordOptionsOf(c *urfave.Context) (recordOptions, error) {
 			*to = units.Ptr(units.Watts(c.Float64(name)))
 		}
 	}
-	if err := opt.Validate(); err != nil {
-		return opt, err
-	}
-	var err error
-	opt.Env, err = environment(c)
-	return opt, err
+	opt.Env = environment(c)
+	return opt, opt.Validate()
 }
 
 // sample runs a recording from end to end.

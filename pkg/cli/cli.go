@@ -95,7 +95,7 @@ func Main(run func(ctx context.Context, args []string, s Streams) int) int {
 // Run runs app and turns its error into one line on standard error and an exit code.
 func Run(ctx context.Context, app *urfave.App, args []string, s Streams) int {
 	prepare(app, s)
-	err := app.RunContext(ctx, args)
+	err := app.RunContext(ctx, append(args[:1:1], flagsFirst(app.Flags, app.Commands, args[1:])...))
 	code := ExitCode(err)
 	if err != nil && code != ExitOK {
 		fmt.Fprintf(s.Err, "%s: %s\n", app.Name, oneLine(err))

@@ -63,7 +63,7 @@ func Capture(root, host string) *Environment {
 		Libraries:      libraries(),
 	}
 	if e.Host == "" {
-		e.Host = r.pseudonym()
+		e.Host = Pseudonym(root)
 	}
 	return e
 }
@@ -179,8 +179,9 @@ func (r reader) gpuDriver() string {
 	return strings.TrimSpace(strings.TrimPrefix(first, "NVRM version:"))
 }
 
-// pseudonym names the machine without telling its name: the same machine gives the same pseudonym.
-func (r reader) pseudonym() string {
+// Pseudonym names the machine below root without telling its name: the same machine gives the same pseudonym.
+func Pseudonym(root string) string {
+	r := reader{root: root}
 	id := r.line("etc/machine-id")
 	if id == "" {
 		id = r.line("var/lib/dbus/machine-id")
