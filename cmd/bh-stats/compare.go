@@ -97,7 +97,9 @@ func (k call) compare(ctx context.Context, o *CompareOptions) error {
 			return err
 		}
 	}
-	doc, err := compare.Analyse(d.cells, d.costs, compare.Options{Metrics: []string{o.Metric}, Tier: o.Tier, NoTR119: true, Alpha: o.Alpha, Seed: compare.DefaultSeed})
+	doc, err := compare.Analyse(d.cells, d.costs, compare.Options{
+		Metrics: []string{o.Metric}, Tier: o.Tier, NoTR119: true, Alpha: o.Alpha, Seed: compare.DefaultSeed,
+	})
 	if err != nil {
 		return err
 	}

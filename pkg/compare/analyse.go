@@ -57,7 +57,9 @@ func modesOf(cells []record.Cell, costs []record.Cost) []record.Mode {
 }
 
 // collect gathers what is to be compared by the metric called name; for cost metrics, one block per method.
-func collect(cells []record.Cell, costs []record.Cost, names map[identity]string, mode record.Mode, name string, tier record.Tier) ([]*block, error) {
+func collect(
+	cells []record.Cell, costs []record.Cost, names map[identity]string, mode record.Mode, name string, tier record.Tier,
+) ([]*block, error) {
 	m, err := metricOf(name)
 	if err != nil {
 		return nil, err

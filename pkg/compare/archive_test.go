@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"bytes"
 	"encoding/csv"
 	"os"
 	"strconv"
@@ -18,12 +19,11 @@ const archive = "../../pipelines/tr119/archive/tr119_measurements.csv"
 // the file.
 func readArchive(t testing.TB) []record.Cell {
 	t.Helper()
-	f, err := os.Open(archive)
+	data, err := os.ReadFile(archive)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
+	rows, err := csv.NewReader(bytes.NewReader(data)).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}

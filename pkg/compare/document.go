@@ -42,7 +42,7 @@ type ModeAnalysis struct {
 	Method        string         `json:"method"`          // assumption set of the cost rows (default, tr119); "" for metrics of cells
 	Tier          record.Tier    `json:"tier"`            // pricing tier of the cost rows; "" for metrics of cells
 	Backends      []Sample       `json:"backends"`        // those with at least one value
-	TR119         *TR119Result   `json:"tr119"`           // null for metrics that TR119 did not test and where it was not asked for; or see Absent
+	TR119         *TR119Result   `json:"tr119"`           // null where it was not asked for or did not test the metric, or see Absent
 	Default       *DefaultResult `json:"default"`         // null: see Absent
 	Disagreements []Disagreement `json:"disagreements"`   // between the two designs
 	Warnings      []string       `json:"warnings"`

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -29,7 +30,7 @@ func (b *block) rank(pairs []PairRatio, opt Options) Ranking {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(i, j int) int { // ties stay in the order of names
-		return b.sign() * compareFloats(sum(logs[i]), sum(logs[j]))
+		return b.sign() * cmp.Compare(sum(logs[i]), sum(logs[j]))
 	})
 	shares := b.bestShares(logs, opt)
 	best := sum(logs[order[0]]) / float64(len(scenarios))
@@ -53,16 +54,6 @@ func (b *block) sign() int {
 		return -1
 	}
 	return 1
-}
-
-func compareFloats(x, y float64) int {
-	switch {
-	case x < y:
-		return -1
-	case x > y:
-		return 1
-	}
-	return 0
 }
 
 func sum(x []float64) float64 {

@@ -18,16 +18,8 @@ func (b *block) tr119(alpha float64) (r *TR119Result, warnings []string, err err
 		}
 	}
 	r = &TR119Result{Pairs: []PairTR119{}}
-	anova, err := stats.OneWay(groups)
-	if why, ok := untestable(err); ok {
-		r.ANOVAAbsent = why
-	} else if err != nil {
+	if warnings, err = r.oneWay(groups); err != nil {
 		return nil, nil, err
-	} else {
-		r.ANOVA = &ANOVA{F: anova.F, DFBetween: anova.DFBetween, DFWithin: anova.DFWithin, P: anova.P}
-		for _, w := range anova.Warnings {
-			warnings = append(warnings, "tr119 ANOVA: "+w)
-		}
 	}
 	doubts := map[string]int{}
 	for i := range b.series {
@@ -50,6 +42,23 @@ func (b *block) tr119(alpha float64) (r *TR119Result, warnings []string, err err
 		warnings = append(warnings, fmt.Sprintf("tr119 t tests, %d of %s: %s", doubts[d], count(len(r.Pairs), "pair"), d))
 	}
 	return r, warnings, nil
+}
+
+// oneWay fills in the ANOVA, or why there is none.
+func (r *TR119Result) oneWay(groups []stats.Moments) (warnings []string, err error) {
+	a, err := stats.OneWay(groups)
+	if why, ok := untestable(err); ok {
+		r.ANOVAAbsent = why
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	r.ANOVA = &ANOVA{F: a.F, DFBetween: a.DFBetween, DFWithin: a.DFWithin, P: a.P}
+	for _, w := range a.Warnings {
+		warnings = append(warnings, "tr119 ANOVA: "+w)
+	}
+	return warnings, nil
 }
 
 // pairTR119 is the test of one pair, without names, and its doubts.

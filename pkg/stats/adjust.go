@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 )
@@ -20,14 +21,7 @@ func Holm(p []float64) ([]float64, error) {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(i, j int) int {
-		if p[i] < p[j] {
-			return -1
-		} else if p[i] > p[j] {
-			return 1
-		}
-		return 0
-	})
+	slices.SortStableFunc(order, func(i, j int) int { return cmp.Compare(p[i], p[j]) })
 	adjusted, highest := make([]float64, len(p)), 0.0
 	for rank, i := range order {
 		highest = max(highest, min(1, float64(len(p)-rank)*p[i]))

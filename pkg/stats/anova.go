@@ -49,7 +49,7 @@ func OneWay(groups []Moments) (ANOVA, error) {
 	}
 	r.F = (between / r.DFBetween) / (within / r.DFWithin)
 	if math.IsNaN(r.F) || math.IsInf(r.F, 0) {
-		return ANOVA{}, fmt.Errorf("F = %v: %w", r.F, ErrNotFinite)
+		return ANOVA{}, fmt.Errorf("statistic F = %v: %w", r.F, ErrNotFinite)
 	}
 	r.P = fSurvival(r.F, r.DFBetween, r.DFWithin)
 	r.Warnings = spreadWarnings(groups)

@@ -13,7 +13,7 @@ import (
 // the slice. The draws are those of PCG seeded with seed and do not change between platforms. n and resamples are at
 // least 1.
 func Resample(n, resamples int, seed int64, use func(index []int)) {
-	rng := rand.New(rand.NewPCG(uint64(seed), 0)) //nolint:gosec // resampling needs to be repeatable, not secret
+	rng := rand.New(rand.NewPCG(uint64(seed), 0))
 	index := make([]int, n)
 	for range resamples {
 		for i := range index {
