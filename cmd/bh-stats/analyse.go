@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
@@ -28,7 +27,7 @@ type AnalyseOptions struct {
 
 // Validate checks the settings; what the tests want of them, package compare checks.
 func (o *AnalyseOptions) Validate() error {
-	if err := errors.Join(checkInput(o.Input), checkAlpha(o.Alpha)); err != nil {
+	if err := checkAlpha(o.Alpha); err != nil {
 		return err
 	}
 	if !slices.Contains(record.Tiers(), o.Tier) {

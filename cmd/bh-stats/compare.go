@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -33,7 +32,7 @@ type CompareOptions struct {
 
 // Validate checks the settings and looks up the metric.
 func (o *CompareOptions) Validate() (err error) {
-	if err := errors.Join(checkInput(o.Input), checkAlpha(o.Alpha)); err != nil {
+	if err := checkAlpha(o.Alpha); err != nil {
 		return err
 	}
 	if o.costs, err = compare.MetricOfCosts(o.Metric); err != nil {

@@ -26,9 +26,6 @@ type DescribeOptions struct {
 
 // Validate checks the settings and looks up the devices they name.
 func (o *DescribeOptions) Validate() error {
-	if err := checkInput(o.Input); err != nil {
-		return err
-	}
 	o.devices = map[string]record.Device{}
 	for _, s := range o.Devices {
 		backend, device, _ := strings.Cut(s, "=")

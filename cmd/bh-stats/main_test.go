@@ -264,7 +264,7 @@ func TestCompareFormats(t *testing.T) {
 	if err := json.Unmarshal([]byte(lines), &line); err != nil || line.Schema != compare.PairSchema || line.PHolm == nil || line.Scenarios != 3 {
 		t.Errorf("a pipe gets %q (%v), want one line of JSON", lines, err)
 	}
-	must(t, cli.ExitOK, "", "compare", "--metric", "latency_ms", "-o", dir+"/pairs.json", dir+"/runs.parquet")
+	must(t, cli.ExitOK, "", "compare", "--metric", "latency_ms", dir+"/runs.parquet", "-o", dir+"/pairs.json")
 	var array []compare.PairRow
 	data, err := os.ReadFile(dir + "/pairs.json")
 	if err != nil {

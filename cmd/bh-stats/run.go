@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"strings"
 
 	urfave "github.com/urfave/cli/v2"
 
@@ -73,16 +72,6 @@ func alphaFlag() urfave.Flag {
 
 func inputOf(c *urfave.Context) store.Input {
 	return store.Input{Paths: c.Args().Slice(), From: store.Format(c.String("from"))}
-}
-
-// checkInput catches a flag that was written after a file and so was taken for one.
-func checkInput(in store.Input) error {
-	for _, p := range in.Paths {
-		if p != "-" && strings.HasPrefix(p, "-") {
-			return cli.BadInputf("%s stands after a file; flags come before files", p)
-		}
-	}
-	return nil
 }
 
 // checkAlpha is here and not left to package compare, to which 0 means the default.
