@@ -163,7 +163,7 @@ func TestBuildAtTheSameTime(t *testing.T) {
 }
 
 func TestPresets(t *testing.T) {
-	for name, want := range map[string]int64{ // transformers 4.57.1: sum(p.numel() for p in GPT2LMHeadModel(c).parameters())
+	for name, want := range map[string]int64{ // transformers 5.23.0: sum(p.numel() for p in m.parameters())
 		model.PresetGPT2: 124439808,
 		model.PresetTiny: 1666464,
 	} {

@@ -44,7 +44,7 @@ var small = sync.OnceValues(func() (*model.Folder, error) {
 		return nil, err
 	}
 	c := modeltest.SmallConfig()
-	if err := modeltest.WriteHuggingFace(src, c, modeltest.Weights(c, 7)); err != nil {
+	if err := modeltest.WriteHuggingFace(src, c, modeltest.Weights(c, modeltest.Seed)); err != nil {
 		return nil, err
 	}
 	return model.Import(context.Background(), src, filepath.Join(root, "small"), nil)

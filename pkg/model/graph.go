@@ -62,6 +62,7 @@ func (g *graph) build() {
 	}
 	ids := g.Input(InputIDs, onnx.Int64, onnx.Dyn(dimBatch), onnx.Dyn(dimSeq))
 	mask := g.Input(AttentionMask, onnx.Int64, onnx.Dyn(dimBatch), onnx.Dyn(total))
+	g.Output(Logits, onnx.Float, onnx.Dyn(dimBatch), onnx.Dyn(dimSeq), onnx.Fix(g.c.VocabSize))
 	x := g.embed(ids, mask)
 	for layer := range g.c.NLayer {
 		x = g.block(x, layer, total)
@@ -69,7 +70,6 @@ func (g *graph) build() {
 	x = g.norm(x, finalNorm)
 	y := g.Op("Gemm", []string{x, g.weight(tokenEmbedding)}, onnx.IntAttr("transB", 1))
 	g.Named(Logits, "Reshape", []string{y, g.bsw})
-	g.Output(Logits, onnx.Float, onnx.Dyn(dimBatch), onnx.Dyn(dimSeq), onnx.Fix(g.c.VocabSize))
 }
 
 // embed adds the embeddings of ids and of their positions, as [tokens, width], and prepares the shapes and the attention

@@ -19,7 +19,7 @@ import (
 func source(t *testing.T, change func(map[string]*modeltest.Tensor) []modeltest.Tensor) string {
 	t.Helper()
 	dir, c := t.TempDir(), modeltest.SmallConfig()
-	list := modeltest.Weights(c, 7)
+	list := modeltest.Weights(c, modeltest.Seed)
 	byName := map[string]*modeltest.Tensor{}
 	for i := range list {
 		byName[list[i].Name] = &list[i]
@@ -89,7 +89,7 @@ func TestImportWidensHalfPrecision(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, w := range modeltest.Weights(modeltest.SmallConfig(), 7) {
+		for _, w := range modeltest.Weights(modeltest.SmallConfig(), modeltest.Seed) {
 			for i, v := range got.Weight(w.Name) {
 				want := float64(w.Values[i])
 				if diff := math.Abs(float64(v) - want); diff > step*math.Abs(want)+1.0/(1<<14) {

@@ -32,7 +32,8 @@ func (b *Builder) Input(name string, t ElemType, dims ...Dim) string {
 	return name
 }
 
-// Output declares that value, which must be named as the output is to be called, is an output of the graph.
+// Output declares that the value of that name, which Named gives, is an output of the graph; outputs keep the order of
+// their declarations.
 func (b *Builder) Output(value string, t ElemType, dims ...Dim) {
 	b.g.Outputs = append(b.g.Outputs, Value{value, t, dims})
 }
