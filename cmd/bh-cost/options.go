@@ -2,7 +2,6 @@ package main
 
 import (
 	"slices"
-	"strings"
 
 	urfave "github.com/urfave/cli/v2"
 
@@ -57,11 +56,6 @@ func optionsOf(c *urfave.Context) *Options {
 
 // Validate checks the settings and looks up what they name.
 func (o *Options) Validate() error {
-	for _, in := range o.Inputs {
-		if in != "-" && strings.HasPrefix(in, "-") {
-			return cli.BadInputf("%s stands after a file; flags come before files", in)
-		}
-	}
 	for _, name := range o.Tiers {
 		tier, err := cost.ParseTier(name)
 		if err != nil {

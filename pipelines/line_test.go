@@ -1,0 +1,44 @@
+// Package pipelines has no code; its test drives the real tools of bin/ through scripts: each exit code, bad input at every
+// stage, interruption and resumption, and one line through all five.
+package pipelines
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/banterhearts/bh/pkg/ortlib"
+)
+
+func TestScripts(t *testing.T) {
+	bin, err := filepath.Abs("../bin")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tool := range []string{"bh-run", "bh-telemetry", "bh-cost", "bh-stats", "bh-report"} {
+		if _, err := os.Stat(filepath.Join(bin, tool)); err != nil {
+			t.Fatalf("%v; `make test` builds the tools first", err)
+		}
+	}
+	lib, err := ortlib.Find()
+	if err != nil {
+		t.Fatalf("%v; `make test` fetches it first", err)
+	}
+	tree, err := filepath.Abs("..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cache := t.TempDir() // models are built once for all scripts
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(env *testscript.Env) error {
+			env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
+			env.Setenv(ortlib.EnvVar, lib.Path)
+			env.Setenv("XDG_CACHE_HOME", cache)
+			env.Setenv("TREE", tree)
+			return nil
+		},
+	})
+}
