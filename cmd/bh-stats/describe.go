@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
+	"path/filepath"
 	"strings"
 
 	urfave "github.com/urfave/cli/v2"
 
 	"github.com/banterhearts/bh/pkg/cell"
 	"github.com/banterhearts/bh/pkg/cli"
+	"github.com/banterhearts/bh/pkg/manifest"
 	"github.com/banterhearts/bh/pkg/matrix"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/store"
@@ -20,6 +22,8 @@ type DescribeOptions struct {
 	Devices []string     // BACKEND=cpu or BACKEND=gpu, for archived backends whose name does not say
 	Output  string       // file; "" = standard output
 	Format  store.Format // of the output; "" = by extension, or by where standard output goes
+	// Experiment starts a results folder of that name: a manifest beside the output, which later stages add to; "" = none.
+	Experiment string
 
 	devices map[string]record.Device
 }
@@ -35,6 +39,9 @@ func (o *DescribeOptions) Validate() error {
 		}
 		o.devices[backend] = d
 	}
+	if o.Experiment != "" && onStdout(o.Output) {
+		return cli.BadInputf("--experiment: saw no output file, want -o FILE in the results folder")
+	}
 	if !onStdout(o.Output) && o.Format == "" {
 		_, err := store.FormatOf(o.Output)
 		return err
@@ -49,14 +56,17 @@ func describeCommand(k call) *urfave.Command {
 		ArgsUsage: "[FILE|GLOB|FOLDER|-]...",
 		Description: `Examples:
    bh-stats describe results/tr119/runs.parquet
-   bh-stats describe --matrix pipelines/tr119/matrix.yaml -o cells.parquet pipelines/tr119/archive/tr119_measurements.csv`,
+   bh-stats describe --matrix pipelines/tr119/matrix.yaml -o cells.parquet pipelines/tr119/archive/tr119_measurements.csv
+With --experiment the output's folder becomes a results folder, as bh-run makes one.`,
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "matrix", Usage: "take from the scenarios of matrix `FILE` the shapes that archived cells lack"},
 			&urfave.StringSliceFlag{Name: "device", Usage: "`BACKEND=DEVICE` (cpu or gpu) of an archived backend whose name does not say"},
+			&urfave.StringFlag{Name: "experiment", Usage: "start the results folder of experiment `NAME`: a manifest.json beside the output"},
 			fromFlag(), outputFlag(), formatFlag(),
 		},
 		Action: func(c *urfave.Context) error {
 			o := &DescribeOptions{
+				Experiment: c.String("experiment"),
 				Input: inputOf(c), Matrix: c.String("matrix"), Devices: c.StringSlice("device"),
 				Output: c.String("output"), Format: store.Format(c.String("format")),
 			}
@@ -79,6 +89,11 @@ func (k call) describe(ctx context.Context, o *DescribeOptions) error {
 	}
 	if err := store.Put(store.Output{Path: o.Output, Format: o.Format, Stdout: k.Out}, d.cells); err != nil {
 		return err
+	}
+	if o.Experiment != "" {
+		if err := manifest.Start(filepath.Dir(o.Output), o.Experiment); err != nil {
+			return err
+		}
 	}
 	inputs := d.seen.Files
 	if o.Matrix != "" {

@@ -48,7 +48,7 @@ $(TR119_OUT)/report.md: $(TR119_OUT)/stats.json $(TR119_OUT)/cost.parquet $(TR11
 # The archive: cells instead of runs, the original's estimator and statistics.
 $(TR119_ARCH)/cells.parquet: $(TR119)/archive/tr119_measurements.csv $(TR119_MATRIX) | tools
 	@mkdir -p $(@D)
-	$(BIN)/bh-stats describe --matrix $(TR119_MATRIX) --manifest -o $@ $(TR119)/archive/tr119_measurements.csv
+	$(BIN)/bh-stats describe --matrix $(TR119_MATRIX) --experiment tr119-archive -o $@ $(TR119)/archive/tr119_measurements.csv
 
 $(TR119_ARCH)/cost.parquet: $(TR119_ARCH)/cells.parquet $(TR119_PRICES) | tools
 	$(BIN)/bh-cost --prices $(TR119_PRICES) --method default,tr119 -o $@ $(TR119_ARCH)/cells.parquet

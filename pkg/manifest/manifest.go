@@ -119,6 +119,15 @@ func Update(dir string, edit func(*Manifest) error) (err error) {
 	return atomicfile.Write(filepath.Join(dir, FileName), append(data, '\n'))
 }
 
+// Start makes dir the results folder of an experiment that was not measured by bh-run, such as an archive: a manifest
+// without an environment. It keeps one that is there.
+func Start(dir, experiment string) error {
+	return Update(dir, func(m *Manifest) error {
+		m.Experiment = experiment
+		return nil
+	})
+}
+
 // Record notes in the manifest beside output that tool made it with argv from inputs. Where no manifest stands beside
 // output it does nothing: a table saved anywhere else is not part of an experiment. Standard input ("-") is no file and is
 // noted without a hash.

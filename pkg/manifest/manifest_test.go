@@ -28,7 +28,7 @@ func write(t *testing.T, path, content string) string {
 func start(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	if err := Update(dir, func(m *Manifest) error { m.Experiment = "demo"; return nil }); err != nil {
+	if err := Start(dir, "demo"); err != nil {
 		t.Fatal(err)
 	}
 	return dir
