@@ -67,7 +67,7 @@ With --experiment the output's folder becomes a results folder, as bh-run makes 
 		Action: func(c *urfave.Context) error {
 			o := &DescribeOptions{
 				Experiment: c.String("experiment"),
-				Input: inputOf(c), Matrix: c.String("matrix"), Devices: c.StringSlice("device"),
+				Input:      inputOf(c), Matrix: c.String("matrix"), Devices: c.StringSlice("device"),
 				Output: c.String("output"), Format: store.Format(c.String("format")),
 			}
 			if err := o.Validate(); err != nil {
