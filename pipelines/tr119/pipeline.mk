@@ -40,7 +40,7 @@ $(TR119_OUT)/cost.parquet: $(TR119_OUT)/energy.parquet $(TR119_PRICES) | tools
 	$(BIN)/bh-cost --prices $(TR119_PRICES) --method default,tr119 -o $@ $(TR119_OUT)/energy.parquet $(or_partial)
 
 $(TR119_OUT)/stats.json: $(TR119_OUT)/energy.parquet $(TR119_OUT)/cost.parquet | tools
-	$(BIN)/bh-stats analyse -o $@ $(TR119_OUT)/energy.parquet $(TR119_OUT)/cost.parquet $(or_partial)
+	$(BIN)/bh-stats analyse --quiet -o $@ $(TR119_OUT)/energy.parquet $(TR119_OUT)/cost.parquet $(or_partial)
 
 $(TR119_OUT)/report.md: $(TR119_OUT)/stats.json $(TR119_OUT)/cost.parquet $(TR119_PRICES) | tools
 	$(BIN)/bh-report --dir $(TR119_OUT) --prices $(TR119_PRICES) --matrix $(TR119_MATRIX) --method default
@@ -54,7 +54,7 @@ $(TR119_ARCH)/cost.parquet: $(TR119_ARCH)/cells.parquet $(TR119_PRICES) | tools
 	$(BIN)/bh-cost --prices $(TR119_PRICES) --method default,tr119 -o $@ $(TR119_ARCH)/cells.parquet
 
 $(TR119_ARCH)/stats.json: $(TR119_ARCH)/cells.parquet $(TR119_ARCH)/cost.parquet | tools
-	$(BIN)/bh-stats analyse -o $@ $(TR119_ARCH)/cells.parquet $(TR119_ARCH)/cost.parquet
+	$(BIN)/bh-stats analyse --quiet -o $@ $(TR119_ARCH)/cells.parquet $(TR119_ARCH)/cost.parquet
 
 $(TR119_ARCH)/report.md: $(TR119_ARCH)/stats.json $(TR119_ARCH)/cost.parquet $(TR119_PRICES) | tools
 	$(BIN)/bh-report --dir $(TR119_ARCH) --prices $(TR119_PRICES) --matrix $(TR119_MATRIX) --method tr119
