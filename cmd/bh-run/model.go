@@ -106,11 +106,14 @@ func resolveModel(ctx context.Context, name string, say func(string)) (*model.Fo
 	if err != nil {
 		return nil, err
 	}
-	if f, err := model.Open(dir); err == nil {
-		return f, nil
-	}
-	say(fmt.Sprintf("building %s (once, into the user's cache)", model.SeededName(name)))
-	return model.Build(ctx, name, dir, model.DefaultSeed, nil)
+	// Build leaves a folder alone that already is what it would build.
+	said := false
+	return model.Build(ctx, name, dir, model.DefaultSeed, func(units.Bytes, units.Bytes) {
+		if !said {
+			said = true
+			say(fmt.Sprintf("building %s (once, into the user's cache)", model.SeededName(name)))
+		}
+	})
 }
 
 // openFolder opens a model folder of the user's, and says what to do with one that has not been imported.

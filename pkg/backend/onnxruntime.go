@@ -115,7 +115,7 @@ func (e *ortEngine) Close() error {
 // plainSession is the session of the graph without a cache.
 func (e *ortEngine) plainSession() (*ort.DynamicAdvancedSession, error) {
 	if e.plain == nil {
-		s, err := e.open(e.folder.ONNXPath(), []string{"input_ids", "attention_mask"}, []string{"logits"})
+		s, err := e.open(e.folder.ONNXPath(), []string{model.InputIDs, model.AttentionMask}, []string{model.Logits})
 		if err != nil {
 			return nil, err
 		}
@@ -127,12 +127,10 @@ func (e *ortEngine) plainSession() (*ort.DynamicAdvancedSession, error) {
 // kvSession is the session of the graph with past keys and values.
 func (e *ortEngine) kvSession() (*ort.DynamicAdvancedSession, error) {
 	if e.kv == nil {
-		in, out := []string{"input_ids", "attention_mask"}, []string{"logits"}
+		in, out := []string{model.InputIDs, model.AttentionMask}, []string{model.Logits}
 		for i := range e.folder.Config.NLayer {
-			for _, part := range []string{"key", "value"} {
-				in = append(in, fmt.Sprintf("past_key_values.%d.%s", i, part))
-				out = append(out, fmt.Sprintf("present.%d.%s", i, part))
-			}
+			in = append(in, model.PastKey(i), model.PastValue(i))
+			out = append(out, model.PresentKey(i), model.PresentValue(i))
 		}
 		s, err := e.open(e.folder.ONNXKVPath(), in, out)
 		if err != nil {
