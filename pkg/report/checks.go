@@ -135,25 +135,28 @@ func checkMatrix(d *data) (verdictKind, string) {
 		have[[3]string{c.Backend, string(c.Mode), c.Scenario}] += c.Planned()
 	}
 	var missing []string
-	var short int
-	for _, b := range d.Matrix.Backends {
-		for _, mode := range d.Matrix.Modes {
+	var cells, absent, short int
+	for _, mode := range d.Matrix.Modes {
+		var lacking []string
+		for _, b := range d.Matrix.Backends {
 			for _, s := range d.Matrix.Scenarios {
+				cells++
 				n := have[[3]string{b.Name, string(mode), s.Name}]
 				if n == 0 {
-					missing = append(missing, b.Name+" "+string(mode)+" "+s.Name)
+					lacking = append(lacking, b.Name+" "+string(mode)+" "+s.Name)
 				} else if n < int64(d.Matrix.Repetitions) {
 					short++
 				}
 			}
 		}
+		absent += len(lacking)
+		if len(lacking) == len(d.Matrix.Backends)*len(d.Matrix.Scenarios) {
+			lacking = []string{"all of " + string(mode)}
+		}
+		missing = append(missing, lacking...)
 	}
-	planned := len(d.Matrix.Backends) * len(d.Matrix.Modes) * len(d.Matrix.Scenarios)
-	saw := fmt.Sprintf("%d of %d cells of the matrix are there; %d with fewer than %d runs", planned-len(missing), planned, short, d.Matrix.Repetitions)
-	if len(missing) > 0 {
-		saw += "; missing: " + names(missing)
-	}
-	return some(len(missing) + short), saw
+	saw := fmt.Sprintf("%d of %d cells of the matrix are there; %d with fewer than %d runs", cells-absent, cells, short, d.Matrix.Repetitions)
+	return some(absent + short), saw + strings.Replace(colon(names(missing)), ":", "; missing:", 1)
 }
 
 func checkRepetitions(d *data) (verdictKind, string) {

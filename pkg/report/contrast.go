@@ -10,8 +10,8 @@ import (
 // contrast is the ratio of a column between two backends within cells, with its 95% interval.
 type contrast struct{ ratio, low, high number }
 
-// contrastNote explains the columns of a contrast; its verb is what the ratio is to.
-const contrastNote = "ratio_to_%s: geometric mean of the ratios within the cells that both backends have, with the 95% interval of a paired t test of their logarithms, of each pair alone."
+// contrastNote explains the columns of a contrast in a table.
+const contrastNote = ": geometric mean of the ratios within the cells that both backends have; ci_lower, ci_upper: its 95% interval by a paired t test of their logarithms, of each pair alone."
 
 // within compares a column of two backends within modes and scenarios: stats.PairedRatio over the cells that both have.
 // Without two such cells, or without variation, there is no interval.

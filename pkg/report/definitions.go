@@ -6,6 +6,14 @@ func init() {
 	register(section{20, "Measurement definitions", definitions})
 }
 
+// latencyWords defines latency as the runs of the report were measured.
+func (d *data) latencyWords() string {
+	if !d.FromRuns {
+		return "wall time of the work, as the archived runs were measured."
+	}
+	return "wall time of one repetition of the work; a short run is repeated inside one window until the window is long enough for the power sensor."
+}
+
 func definitions(d *data) []Block {
 	items := []Line{
 		prose("%s: one forward pass over batch size x prompt tokens, padded; warm-ups and tokenisation are left out. Throughput counts the prompt tokens.", strong("prefill")),
@@ -17,7 +25,7 @@ func definitions(d *data) []Block {
 		}
 	}
 	items = append(items,
-		prose("%s of a run: wall time of one repetition of the work; a short run is repeated inside one window until the window is long enough for the power sensor.", strong("latency")),
+		prose("%s of a run: %s", strong("latency"), word(d.latencyWords())),
 		prose("%s of a cell: total tokens over total time (estimator ratio), or the mean of the runs' throughputs (estimator mean), as the original report had it. Cost is time, so the ratio is what a bill follows.", strong("throughput")),
 		prose("%s of a run: mean over its window on the device that did the work, the GPU for GPU backends and the CPU package for CPU backends.", strong("power")),
 		prose("%s: A, hardware counter and integrated power agree within 5%; B, one of them, well sampled; C, under-sampled, throttled or shared; D, estimated from a model of the processor. A number that rests on grade D carries %s.", strong("energy grade"), word(EstimateMark)),

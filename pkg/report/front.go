@@ -58,10 +58,7 @@ func executiveSummary(d *data) []Block {
 	if len(d.measuredModes()) == 0 {
 		return []Block{Note{Warning, prose("Nothing was measured: %s.", word(d.unmeasured()))}}
 	}
-	var findings []Line
-	for _, part := range []func() []Line{d.costFindings, d.spotFindings, d.cleanFindings, d.providerFindings, d.requestFindings, d.latencyFindings, d.runFindings} {
-		findings = append(findings, part()...)
-	}
+	findings := d.findings()
 	blocks := []Block{para("%s, on demand at the default provider (%s) unless said otherwise:", strong("Key findings"), word(d.defaultProviders())), List{Items: findings}}
 	if estimatedIn(findings) {
 		blocks = append(blocks, Note{Remark, phrase(estimateNote)})
@@ -71,6 +68,24 @@ func executiveSummary(d *data) []Block {
 		decision = append(decision, d.choiceWords(d.choose(mode, ""), kindWords("")))
 	}
 	return append(blocks, para("%s:", strong("Key decision")), List{Items: decision})
+}
+
+// findings are the key findings, in the order of spec TR119.
+func (d *data) findings() []Line {
+	var lines []Line
+	for _, part := range []func() []Line{d.costFindings, d.spotFindings, d.cleanFindings, d.providerFindings, d.requestFindings, d.runFindings, d.latencyFindings} {
+		lines = append(lines, part()...)
+	}
+	return lines
+}
+
+// keyFindings are the key findings as plain text, with the mark of an estimate.
+func keyFindings(in *Inputs) []string {
+	var texts []string
+	for _, line := range newData(in).findings() {
+		texts = append(texts, line.plain())
+	}
+	return texts
 }
 
 func estimatedIn(lines []Line) bool {

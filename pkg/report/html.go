@@ -208,7 +208,7 @@ func htmlFigure(b *bytes.Buffer, f Figure) error {
 		return fmt.Errorf("figure %s: the SVG does not open as expected", f.Name)
 	}
 	box := svg[bytes.Index(svg, []byte("viewBox")):parts[1]]
-	fmt.Fprintf(b, "<figure id=\"fig-%s\"><div class=\"drawing\" tabindex=\"0\"><svg role=\"img\" aria-label=\"%s\" %s%s</div>\n<figcaption><strong>Figure %d.</strong> %s</figcaption></figure>\n",
+	fmt.Fprintf(b, "<figure id=\"fig-%s\"><div class=\"drawing\" tabindex=\"0\"><svg role=\"img\" aria-label=\"%s\" %s %s</div>\n<figcaption><strong>Figure %d.</strong> %s</figcaption></figure>\n",
 		f.Name, html.EscapeString(f.Alt), box, bytes.TrimSpace(svg[parts[1]:]), f.Number, htmlLine(f.Caption))
 	return nil
 }

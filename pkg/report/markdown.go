@@ -102,14 +102,18 @@ func markdownLine(line Line) string {
 	return b.String()
 }
 
-// markdownCode is a code span. Inside a table a pipe ends the cell even in code, so it is escaped; text that holds a
-// backtick is fenced by two.
+// markdownCode is a code span. Inside a table a pipe ends the cell even in code, so it is escaped; text with backticks is
+// fenced by one more than it has in a row, and kept apart from the fence by a space, which readers drop.
 func markdownCode(s string) string {
 	s = strings.ReplaceAll(s, "|", `\|`)
-	if strings.Contains(s, "`") {
-		return "`` " + s + " ``"
+	fence := "`"
+	for strings.Contains(s, fence) {
+		fence += "`"
 	}
-	return "`" + s + "`"
+	if fence == "`" {
+		return fence + s + fence
+	}
+	return fence + " " + s + " " + fence
 }
 
 // escapeMarkdown keeps text from being read as markup, and leaves alone what CommonMark does not read as such: an
@@ -118,20 +122,36 @@ func markdownCode(s string) string {
 func escapeMarkdown(s string) string {
 	var b strings.Builder
 	for i := 0; i < len(s); i++ {
-		c := s[i]
-		spaced := i+1 < len(s) && s[i+1] == ' '
 		switch {
-		case strings.IndexByte("\\`[]|", c) >= 0, c == '_' && !insideWord(s, i), (c == '*' || c == '<') && !spaced,
-			i == 0 && strings.IndexByte("#>", c) >= 0, i == 0 && spaced && strings.IndexByte("*+-", c) >= 0:
-			b.WriteByte('\\')
-			b.WriteByte(c)
-		case c == '\n' || c == '\r':
+		case s[i] == '\n' || s[i] == '\r':
 			b.WriteByte(' ')
-		default:
-			b.WriteByte(c)
+			continue
+		case isMarkup(s, i):
+			b.WriteByte('\\')
 		}
+		b.WriteByte(s[i])
 	}
 	return b.String()
+}
+
+// isMarkup reports whether the byte at i would be read as markup, or would make markup of what follows it.
+func isMarkup(s string, i int) bool {
+	spaced := i+1 < len(s) && s[i+1] == ' '
+	switch s[i] {
+	case '\\', '`', '[', ']', '|', '~':
+		return true
+	case '_':
+		return !insideWord(s, i)
+	case '*', '<':
+		return !spaced || i == 0
+	case '&':
+		return strings.IndexByte(s[i:], ';') > 0 // a character reference
+	case '#', '>', '+', '-', '=':
+		return i == 0 && (len(s) == 1 || spaced || s[i] != '-' && s[i] != '+' || s[i+1] == s[i])
+	case '.', ')':
+		return i > 0 && (spaced || i+1 == len(s)) && strings.Trim(s[:i], "0123456789") == "" // a numbered list
+	}
+	return false
 }
 
 func insideWord(s string, i int) bool {

@@ -37,18 +37,17 @@ func matrixSection(d *data) []Block {
 	t := newTable("Scenarios", []string{"Scenario"}, []string{"batch_size", "prompt_tokens", "max_new_tokens"})
 	for _, s := range d.scenarios {
 		var numbers []Line
-		for _, col := range []cellColumn{
-			{name: "batch_size", get: func(c *record.Cell) *float64 { return float(c.BatchSize) }},
-			{name: "prompt_tokens", get: func(c *record.Cell) *float64 { return float(c.PromptTokens) }},
-			{name: "max_new_tokens", get: func(c *record.Cell) *float64 { return float(c.MaxNewTokens) }},
-		} {
+		for _, col := range []cellColumn{shapeBatch, shapePrompt, shapeNew} {
 			numbers = append(numbers, d.shape(s, col).cell())
 		}
 		t.lines(append([]Line{phrase(s)}, numbers...))
 	}
 	t.note("Tokens are per sequence. max_new_tokens: in the generate modes.")
 	blocks := []Block{t.block()}
-	if m := d.Matrix; m != nil {
+	switch m := d.Matrix; {
+	case m != nil && !d.FromRuns:
+		blocks = append(blocks, para("The shapes are those of the matrix %s. In which order the archived runs were made, and after how many warm-ups, the archive does not say.", code(d.matrixName())))
+	case m != nil:
 		blocks = append(blocks, list(
 			prose("%s repetitions of each cell after %s warm-ups, in %s order, seed %s.", word(fmt.Sprint(m.Repetitions)), word(fmt.Sprint(m.Warmups)), word(string(m.Order)), word(fmt.Sprint(m.Seed))),
 			prose("A measured window lasts at least %s; a shorter run is repeated inside it. A window that takes longer than %s is ended and recorded as an error.", word(windowWords(m.MinWindow)), word(m.Timeout.String())),

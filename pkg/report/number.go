@@ -134,6 +134,12 @@ var (
 		func(c *record.Cell) *float64 { return float(c.ITLMeanMS) }}
 	powerMean = cellColumn{"power_mean_w", "power_mean_w", "mean", true,
 		func(c *record.Cell) *float64 { return float(c.PowerMeanW) }}
+	shapeBatch = cellColumn{"batch_size", "batch_size", "", false,
+		func(c *record.Cell) *float64 { return float(c.BatchSize) }}
+	shapePrompt = cellColumn{"prompt_tokens", "prompt_tokens", "", false,
+		func(c *record.Cell) *float64 { return float(c.PromptTokens) }}
+	shapeNew = cellColumn{"max_new_tokens", "max_new_tokens", "", false,
+		func(c *record.Cell) *float64 { return float(c.MaxNewTokens) }}
 	gpuTemp = cellColumn{"gpu_temp_mean_c", "gpu_temp_mean_c", "mean", false,
 		func(c *record.Cell) *float64 { return float(c.GPUTempMeanC) }}
 )

@@ -46,6 +46,8 @@ type settings struct {
 	Matrix *namedText `json:"matrix"` // null: the manifest's, where there is one
 	Inputs []Artifact `json:"inputs"` // what it was made from
 	Files  []string   `json:"files"`  // what was written beside it
+	// Findings are the key findings as plain text.
+	Findings []string `json:"findings"`
 }
 
 // File is one file of a report.
@@ -103,7 +105,7 @@ func renderFigures(doc *Document) ([]File, error) {
 func settingsOf(in *Inputs, files []File) *settings {
 	s := &settings{
 		Schema: SettingsSchema, Tool: cli.Version(), Title: in.Title, Method: in.Method,
-		Prices: in.prices, Matrix: in.plan, Inputs: in.Artifacts, Files: []string{},
+		Prices: in.prices, Matrix: in.plan, Inputs: in.Artifacts, Files: []string{}, Findings: keyFindings(in),
 	}
 	for _, f := range files {
 		s.Files = append(s.Files, f.Name)

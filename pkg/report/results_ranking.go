@@ -194,7 +194,7 @@ func energyRanking(d *data) []Block {
 		c := d.within(r.label, order[0].label, tokensPerKWh)
 		t.lines([]Line{phrase(fmt.Sprint(i + 1)), phrase(r.label), r.cell(), {cells.integer()}, c.ratio.cell(), c.low.cell(), c.high.cell()})
 	}
-	t.note(contrastNote, word("first"))
+	t.note("%s", word("ratio_to_first"+contrastNote))
 	d.noteMissing(t, order)
 	return append(d.sureness(order, tokensPerKWh), t.block())
 }
@@ -223,7 +223,7 @@ func carbonComparison(d *data) []Block {
 		c := d.within(r.label, order[0].label, costCarbon)
 		t.row([]string{r.label}, r.number, r.more(order[0].number, "per cent above the lowest"), c.ratio, c.low, c.high)
 	}
-	t.note(contrastNote, word("lowest"))
+	t.note("%s", word("ratio_to_lowest"+contrastNote))
 	d.noteMissing(t, order)
 	if len(order) == 1 {
 		return []Block{para("Only %s has a carbon figure, %s gCO2e per 1M tokens; there is no range to speak of.", strong(order[0].label), order[0].span()), t.block()}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/banterhearts/bh/pkg/cli"
@@ -16,88 +17,92 @@ import (
 
 // Verification says what Verify held against each other.
 type Verification struct {
-	Artifacts int // files whose hash was compared
-	Files     int // files of the report that were made again
+	Hashes int // hashes that were compared, by report.json and by the manifest
+	Files  int // files of the report that were made again
 }
 
-// Verify holds the report at path against the artifacts beside it: each artifact has the hash that the manifest and
-// report.json give it, and the report made again from them is equal in every byte of every file. The first thing that is
-// not so is the error, with exit code cli.ExitGate. A folder without report.json is bad input.
+// Verify holds the report at path against the artifacts beside it: each artifact has the hash that report.json and the
+// manifest give it, and the report made again from them is equal in every byte of every file. The first thing that is not
+// so is the error, with exit code cli.ExitGate. A folder without report.json is bad input.
 //
 // Drawing is arithmetic on floating point numbers: a figure made again on another processor architecture may differ in
 // its last digit.
 func Verify(ctx context.Context, path string) (Verification, error) {
-	var v Verification
-	dir := filepath.Dir(path)
 	if _, err := os.Stat(path); err != nil {
-		return v, cli.BadInput(err)
+		return Verification{}, cli.BadInput(err)
 	}
-	s, err := readSettings(dir)
+	s, err := readSettings(filepath.Dir(path))
 	if err != nil {
-		return v, err
+		return Verification{}, err
 	}
-	if v.Artifacts, err = verifyHashes(dir, s); err != nil {
-		return v, err
-	}
-	in, err := load(ctx, dir, s.Title, s.Method, s.Prices, s.Matrix)
-	if err != nil {
-		return v, err
-	}
-	files, err := Render(in)
-	if err != nil {
-		return v, err
-	}
-	for _, f := range files {
-		v.Files++
-		have, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(f.Name)))
-		if errors.Is(err, fs.ErrNotExist) {
-			return v, cli.Gatef("%s: the artifacts make this file, and it is missing", f.Name)
-		}
-		if err != nil {
-			return v, err
-		}
-		if !bytes.Equal(have, f.Data) {
-			return v, cli.Gatef("%s: %s%s", f.Name, firstDifference(have, f.Data), otherTool(s))
+	v := verifier{dir: filepath.Dir(path), settings: s}
+	for _, step := range []func() error{v.inputs, v.artifacts, func() error { return v.render(ctx) }, v.reports} {
+		if err := step(); err != nil {
+			return v.Verification, err
 		}
 	}
-	return v, nil
+	return v.Verification, nil
 }
 
-// otherTool says that another version wrote the report, which may be all there is to a difference.
-func otherTool(s *settings) string {
-	if s.Tool == cli.Version() {
-		return ""
-	}
-	return fmt.Sprintf(" (the report was written by bh-report %s, this is %s)", s.Tool, cli.Version())
+// verifier is a verification under way.
+type verifier struct {
+	Verification
+	dir      string
+	settings *settings
+	manifest *manifest.Manifest // nil where there is none: an archive need not have one
 }
 
-// verifyHashes compares every artifact with its hash in report.json and in the manifest.
-func verifyHashes(dir string, s *settings) (int, error) {
-	n := 0
-	for _, a := range s.Inputs {
-		n++
-		if err := verifyHash(dir, a.Path, a.SHA256, SettingsFile); err != nil {
-			return n, err
+// inputs compares the artifacts with their hashes in report.json.
+func (v *verifier) inputs() error {
+	for _, a := range v.settings.Inputs {
+		if err := v.hash(a.Path, a.SHA256, SettingsFile); err != nil {
+			return err
 		}
 	}
-	m, err := manifest.Read(dir)
+	return nil
+}
+
+// artifacts compares what the manifest names with its hashes, but for the report's own files: of those, the line that
+// differs says more than a hash.
+func (v *verifier) artifacts() error {
+	m, err := manifest.Read(v.dir)
 	if errors.Is(err, fs.ErrNotExist) {
-		return n, nil // an archive that was never part of a run
+		return nil
 	}
 	if err != nil {
-		return n, err
+		return err
 	}
-	for _, a := range m.Artifacts {
-		n++
-		if err := verifyHash(dir, a.Path, a.SHA256, manifest.FileName); err != nil {
-			return n, err
-		}
-	}
-	return n, nil
+	v.manifest = m
+	return v.recorded(func(name string) bool { return !v.own(name) })
 }
 
-func verifyHash(dir, name, want, by string) error {
-	sum, _, err := manifest.HashFile(filepath.Join(dir, filepath.FromSlash(name)))
+// reports compares the report's own files with their hashes in the manifest.
+func (v *verifier) reports() error {
+	if v.manifest == nil {
+		return nil
+	}
+	return v.recorded(v.own)
+}
+
+func (v *verifier) own(name string) bool {
+	return name == SettingsFile || slices.Contains(v.settings.Files, name)
+}
+
+// recorded compares those artifacts of the manifest that are wanted.
+func (v *verifier) recorded(wanted func(name string) bool) error {
+	for _, a := range v.manifest.Artifacts {
+		if wanted(a.Path) {
+			if err := v.hash(a.Path, a.SHA256, manifest.FileName); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (v *verifier) hash(name, want, by string) error {
+	v.Hashes++
+	sum, _, err := manifest.HashFile(filepath.Join(v.dir, filepath.FromSlash(name)))
 	if errors.Is(err, fs.ErrNotExist) {
 		return cli.Gatef("%s: named in %s, and it is missing", name, by)
 	}
@@ -112,6 +117,40 @@ func verifyHash(dir, name, want, by string) error {
 
 // short is the beginning of a hash, enough to tell two apart.
 func short(sum string) string { return sum[:min(12, len(sum))] }
+
+// render makes the report again and compares every file.
+func (v *verifier) render(ctx context.Context) error {
+	in, err := load(ctx, v.dir, v.settings.Title, v.settings.Method, v.settings.Prices, v.settings.Matrix)
+	if err != nil {
+		return err
+	}
+	files, err := Render(in)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		v.Files++
+		have, err := os.ReadFile(filepath.Join(v.dir, filepath.FromSlash(f.Name)))
+		if errors.Is(err, fs.ErrNotExist) {
+			return cli.Gatef("%s: the artifacts make this file, and it is missing", f.Name)
+		}
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(have, f.Data) {
+			return cli.Gatef("%s: %s%s", f.Name, firstDifference(have, f.Data), otherTool(v.settings))
+		}
+	}
+	return nil
+}
+
+// otherTool says that another version wrote the report, which may be all there is to a difference.
+func otherTool(s *settings) string {
+	if s.Tool == cli.Version() {
+		return ""
+	}
+	return fmt.Sprintf(" (the report was written by bh-report %s, this is %s)", s.Tool, cli.Version())
+}
 
 // firstDifference says where two files part: the line and both its versions for text, the offset otherwise.
 func firstDifference(have, want []byte) string {

@@ -55,6 +55,16 @@ func Write(in *Inputs, o Options) error {
 	return recordFiles(o, files, stale)
 }
 
+// Findings are the key findings of the report in dir as plain text, and the path of its page. A folder without a report
+// is bad input.
+func Findings(dir string) (findings []string, page string, err error) {
+	s, err := readSettings(dir)
+	if err != nil {
+		return nil, "", fmt.Errorf("no report in %s: %w", dir, err)
+	}
+	return s.Findings, filepath.Join(dir, HTMLFile), nil
+}
+
 // writeOrder puts the figures first and report.md last.
 func writeOrder(f File) int {
 	switch {
