@@ -27,7 +27,11 @@ func readArrow(in *input, s *sink) error {
 		return s.corrupt(errors.New("an Arrow IPC file, want an Arrow IPC stream"))
 	}
 	stream := &arrowStream{}
-	err := guard(func() (err error) {
+	err := checkSchemaMessage(in)
+	if err != nil {
+		return s.corrupt(fmt.Errorf("not an Arrow IPC stream: %w", err))
+	}
+	err = guard(func() (err error) {
 		stream.r, err = ipc.NewReader(endMarked{in}, ipc.WithAllocator(&boundedAllocator{}))
 		return err
 	})

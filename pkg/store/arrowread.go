@@ -310,6 +310,9 @@ func (c *column) listSetter(a arrow.Array) func(row reflect.Value, i int) error 
 	at := integerAt(items)
 	return func(row reflect.Value, i int) error {
 		start, end := lists.ValueOffsets(i)
+		if start < 0 || end < start || end > int64(items.Len()) {
+			panic(fmt.Sprintf("column %s: a list from %d to %d of %d items", c.name, start, end, items.Len()))
+		}
 		list := make([]int64, end-start)
 		for j := range list {
 			if items.IsNull(int(start) + j) {

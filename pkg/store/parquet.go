@@ -89,11 +89,21 @@ func (p *parquetFile) open(f seekable) (*arrow.Schema, error) {
 		return nil, err
 	}
 	p.rows = pf.NumRows()
+	// The schema that Arrow's writers leave in the metadata is dropped: the types of Parquet say all that is needed here,
+	// and decoding a corrupt one can exhaust the memory (see checkSchemaMessage).
+	meta := pf.MetaData()
+	kind := meta.KeyValueMetadata().FindValue(schemaKey)
+	meta.FileMetaData.KeyValueMetadata = nil
 	p.r, err = pqarrow.NewFileReader(pf, pqarrow.ArrowReadProperties{BatchSize: rowsAtOnce}, &boundedAllocator{})
 	if err != nil {
 		return nil, err
 	}
-	return p.r.Schema()
+	schema, err := p.r.Schema()
+	if err != nil || kind == nil {
+		return schema, err
+	}
+	own := arrow.NewMetadata([]string{schemaKey}, []string{*kind})
+	return arrow.NewSchema(schema.Fields(), &own), nil
 }
 
 // column opens one column of the schema in one row group.
@@ -193,7 +203,7 @@ func newParquetWriter(w io.Writer, k *kind, _ []*column) (rowWriter, error) {
 	schema := k.arrowSchema()
 	props := parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd), parquet.WithMaxRowGroupLength(groupRows))
 	// The bare io.Writer keeps the writer from closing w.
-	fw, err := pqarrow.NewFileWriter(schema, struct{ io.Writer }{w}, props, pqarrow.NewArrowWriterProperties(pqarrow.WithStoreSchema()))
+	fw, err := pqarrow.NewFileWriter(schema, struct{ io.Writer }{w}, props, pqarrow.DefaultWriterProps())
 	if err != nil {
 		return nil, err
 	}

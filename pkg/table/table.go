@@ -20,7 +20,7 @@ type Table struct {
 
 // WriteText writes the table for a terminal: columns set apart by spaces under a ruled header, no trailing spaces.
 func (t Table) WriteText(w io.Writer) error {
-	p := t.writer(func(cell string) string { return cell })
+	p := t.writer()
 	style := pretty.StyleLight
 	style.Options = pretty.Options{SeparateHeader: true}
 	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
@@ -29,16 +29,17 @@ func (t Table) WriteText(w io.Writer) error {
 	return write(w, p.Render())
 }
 
-// WriteMarkdown writes the table as GitHub-flavoured Markdown. A bar in a cell is escaped and a line break is a space.
+// WriteMarkdown writes the table as GitHub-flavoured Markdown. A bar in a cell is escaped
+// and a line break is <br/>.
 func (t Table) WriteMarkdown(w io.Writer) error {
-	return write(w, t.writer(func(cell string) string { return cell }).RenderMarkdown())
+	return write(w, t.writer().RenderMarkdown())
 }
 
-func (t Table) writer(cell func(string) string) pretty.Writer {
+func (t Table) writer() pretty.Writer {
 	p := pretty.NewWriter()
-	p.AppendHeader(row(t.Columns, len(t.Columns), cell))
+	p.AppendHeader(row(t.Columns, len(t.Columns)))
 	for _, r := range t.Rows {
-		p.AppendRow(row(r, len(t.Columns), cell))
+		p.AppendRow(row(r, len(t.Columns)))
 	}
 	var configs []pretty.ColumnConfig
 	for i := range t.Columns {
@@ -52,12 +53,13 @@ func (t Table) writer(cell func(string) string) pretty.Writer {
 	return p
 }
 
-func row(cells []string, n int, cell func(string) string) pretty.Row {
+// row is cells, filled up to n.
+func row(cells []string, n int) pretty.Row {
 	r := make(pretty.Row, n)
 	for i := range r {
 		r[i] = ""
 		if i < len(cells) {
-			r[i] = cell(cells[i])
+			r[i] = cells[i]
 		}
 	}
 	return r
