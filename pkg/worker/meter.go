@@ -90,8 +90,14 @@ func hashTokens(output [][]int64) string {
 }
 
 // gcCycles is the number of completed garbage collections of this process.
-func gcCycles() uint64 {
-	s := []metrics.Sample{{Name: "/gc/cycles/total:gc-cycles"}}
+func gcCycles() uint64 { return readMetric("/gc/cycles/total:gc-cycles") }
+
+// heapBytes is how many bytes of objects are on the heap, dead ones included.
+func heapBytes() uint64 { return readMetric("/memory/classes/heap/objects:bytes") }
+
+// readMetric reads one counter of the Go runtime, which does not stop the world as runtime.ReadMemStats does.
+func readMetric(name string) uint64 {
+	s := []metrics.Sample{{Name: name}}
 	metrics.Read(s)
 	return s[0].Value.Uint64()
 }
