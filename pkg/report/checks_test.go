@@ -69,7 +69,9 @@ func TestChecks(t *testing.T) {
 		{"Costs add up", func(in *Inputs) { *in.Costs[0].CarbonGPer1M *= 1.01 }, fail, "1 of"},
 		{"Costs use the prices of the price book", func(in *Inputs) { in.Book.Energy.USDPerKWh = 0.3 }, fail, "other prices"},
 		{"Costs use the prices of the price book", func(in *Inputs) { in.Book.Providers = in.Book.Providers[:3] }, fail, "other prices"},
-		{"Costs use the prices of the price book", func(in *Inputs) { in.Book.OnPrem = cost.OnPrem{CapitalUSD: units.Ptr(units.USD(900)), LifetimeHours: 9e3} }, fail, "on_prem"},
+		{"Costs use the prices of the price book", func(in *Inputs) {
+			in.Book.OnPrem = cost.OnPrem{CapitalUSD: units.Ptr(units.USD(900)), LifetimeHours: 9e3}
+		}, fail, "on_prem"},
 		{"Prices are dated and sourced", func(in *Inputs) { in.Book.Providers[0].Region = "not stated" }, warn, "no region stated: aws_g5_xlarge"},
 		{"Backends pay for the hardware they use", func(in *Inputs) { in.Method = "tr119" }, warn, "onnxruntime-cpu at instances of another kind"},
 		{"Statistics follow from the costs", func(in *Inputs) { *in.Stats.Modes[0].Backends[0].Mean *= 1.01 }, fail, "not those of cost.parquet"},

@@ -139,6 +139,7 @@ func TestVerifyNamesTheFirstDifference(t *testing.T) {
 			}
 		}
 	}
+	whole, _ := rendered(t)
 	for _, c := range []struct {
 		name  string
 		spoil func(*testing.T, string)
@@ -157,7 +158,10 @@ func TestVerifyNamesTheFirstDifference(t *testing.T) {
 		{"a broken report.json", edit(SettingsFile, "{", "["), cli.ExitBadInput, "report.json"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir, _ := rendered(t)
+			dir := t.TempDir()
+			if err := os.CopyFS(dir, os.DirFS(whole)); err != nil {
+				t.Fatal(err)
+			}
 			c.spoil(t, dir)
 			_, err := Verify(context.Background(), filepath.Join(dir, MarkdownFile))
 			if cli.ExitCode(err) != c.code || !strings.Contains(err.Error(), c.want) {
@@ -384,68 +388,5 @@ func TestArtifactsAreShown(t *testing.T) {
 	}
 	if err != nil || s.Prices.Name != "pricing.yaml" || s.Method != "default" || len(s.Inputs) != 4 {
 		t.Errorf("report.json: %+v, %v", s, err)
-	}
-}
-
-// BenchmarkReport is 350 runs from their files to a finished report: reading, summarising, tables, 14 figures as SVG and
-// PNG, Markdown and HTML.
-func BenchmarkReport(b *testing.B) {
-	runs := cpuOnlyRuns(7)
-	runs = slices.DeleteFunc(runs, func(r record.Run) bool { return r.Mode == record.GenerateCached })
-	dir := experiment(b, 7)
-	if err := store.WriteFile(filepath.Join(dir, EnergyFile), runs); err != nil {
-		b.Fatal(err)
-	}
-	reanalyse(b, dir, runs)
-	for b.Loop() {
-		o := Options{Dir: dir, Prices: pricesFile, Matrix: matrixFile}
-		in, err := Load(context.Background(), o)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := Write(in, o); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// BenchmarkReanalysis is the same with pricing and statistics before it, all in one process.
-func BenchmarkReanalysis(b *testing.B) {
-	runs := cpuOnlyRuns(7)
-	runs = slices.DeleteFunc(runs, func(r record.Run) bool { return r.Mode == record.GenerateCached })
-	dir := experiment(b, 7)
-	if err := store.WriteFile(filepath.Join(dir, EnergyFile), runs); err != nil {
-		b.Fatal(err)
-	}
-	for b.Loop() {
-		reanalyse(b, dir, runs)
-		o := Options{Dir: dir, Prices: pricesFile, Matrix: matrixFile}
-		in, err := Load(context.Background(), o)
-		if err != nil {
-			b.Fatal(err)
-		}
-		if err := Write(in, o); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
-
-// reanalyse prices and analyses runs and writes both artifacts.
-func reanalyse(tb testing.TB, dir string, runs []record.Run) {
-	tb.Helper()
-	c := cell.NewBuilder()
-	for i := range runs {
-		c.AddRun(&runs[i])
-	}
-	cells, err := c.Cells()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	in := finish(tb, cells, cost.MethodDefault.Name)
-	if err := store.WriteFile(filepath.Join(dir, CostFile), in.Costs); err != nil {
-		tb.Fatal(err)
-	}
-	if err := in.Stats.Write(filepath.Join(dir, StatsFile)); err != nil {
-		tb.Fatal(err)
 	}
 }
