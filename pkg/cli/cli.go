@@ -114,6 +114,9 @@ func prepare(app *urfave.App, s Streams) {
 	app.OnUsageError = func(_ *urfave.Context, err error, _ bool) error {
 		return BadInputf("%w; see %s --help", err, app.Name)
 	}
+	if app.Action == nil {
+		app.Action = unknownCommand(app.Name)
+	}
 	for _, c := range app.Commands {
 		setUsageError(c, app.Name)
 	}
@@ -125,8 +128,22 @@ func setUsageError(c *urfave.Command, path string) {
 	c.OnUsageError = func(_ *urfave.Context, err error, _ bool) error {
 		return BadInputf("%w; see %s --help", err, path)
 	}
+	if c.Action == nil {
+		c.Action = unknownCommand(path)
+	}
 	for _, sub := range c.Subcommands {
 		setUsageError(sub, path)
+	}
+}
+
+// unknownCommand is the action of a tool or command that only has subcommands: the library's own would print the help of
+// a name it does not know, or end with a code of its own.
+func unknownCommand(path string) urfave.ActionFunc {
+	return func(c *urfave.Context) error {
+		if name := c.Args().First(); name != "" {
+			return BadInputf("unknown command %q; see %s --help", name, path)
+		}
+		return urfave.ShowSubcommandHelp(c)
 	}
 }
 

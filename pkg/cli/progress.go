@@ -11,8 +11,8 @@ import (
 
 // Progress shows how far long work is: a bar with an ETA on a terminal, plain lines elsewhere, nothing when quiet.
 type Progress interface {
-	// Step says that one unit of work that was estimated to take est has been done, and what comes next.
-	Step(next string, est time.Duration)
+	// Step says that the unit of work called done, which was estimated to take est, is done.
+	Step(done string, est time.Duration)
 	// Done ends the display.
 	Done()
 }
@@ -44,14 +44,14 @@ type lines struct {
 
 const lineEvery = 10 * time.Second
 
-func (l *lines) Step(next string, est time.Duration) {
+func (l *lines) Step(done string, est time.Duration) {
 	l.done++
 	l.past += est
 	if l.done != l.n && time.Since(l.last) < lineEvery {
 		return
 	}
 	l.last = time.Now()
-	fmt.Fprintf(l.w, "%s: %d/%d%s%s\n", l.label, l.done, l.n, l.eta(), suffix(next))
+	fmt.Fprintf(l.w, "%s: %d/%d%s%s\n", l.label, l.done, l.n, l.eta(), suffix(done))
 }
 
 // eta scales the estimate of what is left by how the estimate of what is done held so far.
@@ -65,19 +65,19 @@ func (l *lines) eta() string {
 
 func (l *lines) Done() {}
 
-func suffix(next string) string {
-	if next == "" {
+func suffix(done string) string {
+	if done == "" {
 		return ""
 	}
-	return ", next " + next
+	return ", last " + done
 }
 
 // bar is a progress bar whose length is estimated time, so that its ETA holds when steps differ a hundredfold.
 type bar struct {
 	p    *mpb.Progress
 	bar  *mpb.Bar
-	next string
-	last time.Time
+	name string    // of the last step
+	last time.Time // when it ended
 }
 
 func newBar(w io.Writer, label string, total time.Duration) *bar {
@@ -88,17 +88,17 @@ func newBar(w io.Writer, label string, total time.Duration) *bar {
 			decor.Percentage(),
 			decor.Name(" ETA "),
 			decor.EwmaETA(decor.ET_STYLE_GO, 30),
-			decor.Any(func(decor.Statistics) string { return " " + b.next })))
+			decor.Any(func(decor.Statistics) string { return " " + b.name })))
 	return b
 }
 
-func (b *bar) Step(next string, est time.Duration) {
-	b.next = next
+func (b *bar) Step(done string, est time.Duration) {
+	b.name = done
 	b.bar.EwmaIncrInt64(int64(est), time.Since(b.last))
 	b.last = time.Now()
 }
 
 func (b *bar) Done() {
-	b.bar.SetTotal(-1, true)
+	b.bar.Abort(false) // a bar that is not full, after an interruption or a poor estimate; a full one has ended already
 	b.p.Wait()
 }
