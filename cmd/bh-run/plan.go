@@ -6,7 +6,6 @@ import (
 
 	urfave "github.com/urfave/cli/v2"
 
-	"github.com/banterhearts/bh/pkg/backend"
 	"github.com/banterhearts/bh/pkg/cli"
 	"github.com/banterhearts/bh/pkg/manifest"
 	"github.com/banterhearts/bh/pkg/matrix"
@@ -85,30 +84,15 @@ func groups(m *matrix.Matrix, cfg model.Config) (t table.Table, total time.Durat
 	return t, total
 }
 
-// estimate is how long a step takes here: nothing where its backend cannot run.
+// estimate is how long a step takes here.
 func estimate(m *matrix.Matrix, cfg model.Config, step *matrix.Step) time.Duration {
-	if obstacle(step) != nil {
-		return 0
-	}
 	return runner.Estimate(m, cfg, step, manifest.PhysicalCores("/"))
 }
 
 // here says whether a step's backend can do it on this machine.
 func here(step *matrix.Step) string {
-	if err := obstacle(step); err != nil {
+	if err := runner.Obstacle(step); err != nil {
 		return "no: " + err.Error()
 	}
 	return "yes"
-}
-
-func obstacle(step *matrix.Step) error {
-	b, ok := backend.Lookup(step.Backend.Name)
-	if !ok {
-		return fmt.Errorf("unknown backend %s", step.Backend.Name)
-	}
-	spec := backend.Spec{Precision: step.Backend.Precision, Settings: step.Backend.Settings}
-	if err := b.Supports(spec, step.Mode); err != nil {
-		return err
-	}
-	return b.Check()
 }

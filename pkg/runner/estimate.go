@@ -1,8 +1,10 @@
 package runner
 
 import (
+	"fmt"
 	"time"
 
+	"github.com/banterhearts/bh/pkg/backend"
 	"github.com/banterhearts/bh/pkg/matrix"
 	"github.com/banterhearts/bh/pkg/model"
 	"github.com/banterhearts/bh/pkg/record"
@@ -18,8 +20,27 @@ const (
 	flopsPerParameter   = 2    // one multiplication, one addition per parameter and token
 )
 
-// Estimate is roughly how long a step takes, its share of the warm-ups included.
+// Obstacle says why a step cannot run on this machine, as far as that can be told without trying; nil where it can.
+func Obstacle(step *matrix.Step) error {
+	b, ok := backend.Lookup(step.Backend.Name)
+	if !ok {
+		return fmt.Errorf("unknown backend %s", step.Backend.Name)
+	}
+	spec := backend.Spec{Precision: step.Backend.Precision, Settings: step.Backend.Settings}
+	if err := b.Supports(spec, step.Mode); err != nil {
+		return err
+	}
+	return b.Check()
+}
+
+// Estimate is roughly how long a step takes, its share of the warm-ups included; nothing where there is an obstacle.
 func Estimate(m *matrix.Matrix, c model.Config, step *matrix.Step, threads int) time.Duration {
+	if Obstacle(step) != nil {
+		return 0
+	}
+	if step.Backend.Threads > 0 {
+		threads = step.Backend.Threads
+	}
 	once := taskTime(c, step, threads)
 	return max(once, m.MinWindow) + once*time.Duration(m.Warmups)/time.Duration(m.Repetitions)
 }

@@ -158,6 +158,6 @@ func (r *run) hand(step *matrix.Step, rec *record.Run) error {
 	default:
 		r.out.Failed++
 	}
-	r.Progress.Step(step.RunID, Estimate(r.Matrix, r.Model.Config, step, r.spec(step.Backend).Threads))
+	r.Progress.Step(step.RunID, Estimate(r.Matrix, r.Model.Config, step, r.Threads))
 	return nil
 }
