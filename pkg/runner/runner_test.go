@@ -389,16 +389,27 @@ func TestFolderRefuses(t *testing.T) {
 }
 
 func TestEstimateGrowsWithTheWork(t *testing.T) {
-	m := parse(t, backendtest.Steady)
 	big, err := model.Preset(model.PresetGPT2)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.MinWindow = 0
-	small := matrix.Step{Backend: &m.Backends[0], Scenario: &matrix.Scenario{BatchSize: 1, PromptTokens: 100, MaxNewTokens: 8}, Mode: record.Prefill}
-	long := small
-	long.Mode = record.Generate
-	if a, b := Estimate(m, big, &small, 2), Estimate(m, big, &long, 2); a <= 0 || b < 7*a {
-		t.Errorf("saw %s for a prefill and %s for 8 passes", a, b)
+	step := matrix.Step{Scenario: &matrix.Scenario{BatchSize: 1, PromptTokens: 100, MaxNewTokens: 8}}
+	times := map[record.Mode]time.Duration{}
+	for _, mode := range record.Modes() {
+		step.Mode = mode
+		times[mode] = taskTime(big, &step, 2)
+	}
+	if a := times[record.Prefill]; a <= 0 || times[record.Generate] < 7*a || times[record.GenerateCached] <= a || times[record.GenerateCached] >= times[record.Generate] {
+		t.Errorf("saw %v, want uncached decoding of 8 tokens above 7 prefills, cached decoding between", times)
+	}
+}
+
+func TestEstimateCountsNothingWhereNothingRuns(t *testing.T) {
+	m := parse(t, backendtest.Missing+", "+backendtest.Steady)
+	for _, step := range m.Plan() {
+		d := Estimate(m, tiny.Config, &step, 2)
+		if runs := step.Backend.Name == backendtest.Steady; runs != (d >= m.MinWindow) {
+			t.Errorf("%s: saw %s", step.RunID, d)
+		}
 	}
 }
