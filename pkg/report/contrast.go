@@ -35,7 +35,7 @@ func (d *data) within(label, other string, col costColumn) contrast {
 	}
 	c := contrast{of(nil, "geometric mean of ratios"), of(nil, "lower end of its 95% interval"), of(nil, "upper end of its 95% interval")}
 	if label == other {
-		c.ratio.value = ptr(1)
+		c.ratio.value, c.ratio.estimated = ptr(1), false // by definition
 		return c
 	}
 	if _, ratio, err := stats.PairedRatio(x, y, stats.DefaultConfidence); err == nil {

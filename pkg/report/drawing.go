@@ -108,7 +108,7 @@ func colors(labels []string) map[string]color.NRGBA {
 
 // Sizes shared by the figures.
 const (
-	figureWidth = 6.4 * vg.Inch
+	figureWidth = 5.6 * vg.Inch
 	textSize    = 9
 	titleSize   = 11
 	margin      = 8 * vg.Length(1)

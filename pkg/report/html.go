@@ -116,7 +116,7 @@ func htmlBlock(b *bytes.Buffer, block Block) error {
 
 func htmlTable(b *bytes.Buffer, t Table) {
 	caption := html.EscapeString(t.Caption)
-	fmt.Fprintf(b, "<div class=\"table\" role=\"region\" aria-label=\"Table %d. %s\" tabindex=\"0\"><table>\n<caption><strong>Table %[1]d.</strong> %[2]s</caption>\n<thead><tr>",
+	fmt.Fprintf(b, "<div class=\"table\" role=\"region\" aria-label=\"Table %d. %s\" tabindex=\"0\"><table>\n<caption><span><strong>Table %[1]d.</strong> %[2]s</span></caption>\n<thead><tr>",
 		t.Number, caption)
 	for _, c := range t.Columns {
 		fmt.Fprintf(b, "<th scope=\"col\"%s>%s</th>", numClass(c), breakable(html.EscapeString(c.Name)))
@@ -125,7 +125,7 @@ func htmlTable(b *bytes.Buffer, t Table) {
 	for _, row := range t.Rows {
 		b.WriteString("<tr>")
 		for i, cell := range row {
-			fmt.Fprintf(b, "<td%s%s>%s</td>", numClass(t.Columns[i]), cellSource(cell), htmlCell(cell))
+			fmt.Fprintf(b, "<td%s%s>%s</td>", cellClass(t.Columns[i], cell), cellSource(cell), htmlCell(cell))
 		}
 		b.WriteString("</tr>\n")
 	}
@@ -140,6 +140,16 @@ func numClass(c Column) string {
 		return ` class="n"`
 	}
 	return ""
+}
+
+// longText is the number of bytes from which on the text of a cell is broken into lines.
+const longText = 36
+
+func cellClass(c Column, cell Line) string {
+	if !c.Numeric && len(cell.plain()) >= longText {
+		return ` class="long"`
+	}
+	return numClass(c)
 }
 
 // breakable lets a long column name break after its underscores.

@@ -67,6 +67,15 @@ func (n number) over(d number, how string) number {
 	return r
 }
 
+// above is by how many per cent n lies above base; isBase says that they are one.
+func (n number) above(base number, isBase bool) number {
+	r := n.more(base, "per cent above it")
+	if isBase {
+		r.estimated = false // 0 by definition
+	}
+	return r
+}
+
 // also appends a remark to what was done with a number.
 func also(how, more string) string {
 	if how == "" || more == "" {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/banterhearts/bh/pkg/manifest"
 )
 
 func init() {
@@ -23,8 +25,12 @@ func commandsSection(d *data) []Block {
 		for _, i := range d.Manifest.Invocations {
 			lines = append(lines, commandLine(i.Command))
 		}
-		for _, a := range d.Manifest.Artifacts {
-			if line := commandLine(a.Command); line != "" && d.isInput(a.Path) && !slices.Contains(lines, line) {
+		for _, name := range []string{RunsFile, EnergyFile, CellsFile, CostFile, StatsFile} { // in the order in which they are made
+			i := slices.IndexFunc(d.Manifest.Artifacts, func(a manifest.Artifact) bool { return a.Path == name })
+			if i < 0 || !d.isInput(name) {
+				continue
+			}
+			if line := commandLine(d.Manifest.Artifacts[i].Command); line != "" && !slices.Contains(lines, line) {
 				lines = append(lines, line)
 			}
 		}
@@ -41,7 +47,7 @@ func commandsSection(d *data) []Block {
 	return append(blocks, para("To check this report, in its folder:"), Code{"sh", "bh-report verify " + MarkdownFile})
 }
 
-// isInput reports whether the report is made of an artifact, or of runs that it was made of.
+// isInput reports whether the report is made of an artifact.
 func (d *data) isInput(path string) bool {
 	return slices.ContainsFunc(d.Artifacts, func(a Artifact) bool { return a.Path == path })
 }

@@ -107,7 +107,7 @@ func deepDive(d *data, mode record.Mode) []Block {
 	for i, r := range order {
 		g := d.group(r.label, mode)
 		low, high := d.costMeanInterval(d.costRows(r.label, mode, "", record.OnDemand))
-		t.row([]string{fmt.Sprint(i + 1), r.label}, r.number, low, high, r.more(order[0].number, "per cent above the best"),
+		t.row([]string{fmt.Sprint(i + 1), r.label}, r.number, low, high, r.above(order[0].number, i == 0),
 			d.cellMean(g.cells, d.throughput()), d.cellMean(g.cells, powerMean), d.energyShare(r.label, mode))
 	}
 	t.note("ci_lower, ci_upper: 95% interval of the mean cost from repeating the runs; %s where a cell has none, as under the estimator mean without the spread of the runs' throughputs.", code("n/a"))
@@ -219,9 +219,9 @@ func carbonComparison(d *data) []Block {
 	}
 	t := newTable("Carbon per 1M tokens, mean over all cells of a backend", []string{"Backend"},
 		[]string{"carbon_gco2e_per_1M_tok", "above_lowest_pct", "ratio_to_lowest", "ci_lower", "ci_upper"})
-	for _, r := range order {
+	for i, r := range order {
 		c := d.within(r.label, order[0].label, costCarbon)
-		t.row([]string{r.label}, r.number, r.more(order[0].number, "per cent above the lowest"), c.ratio, c.low, c.high)
+		t.row([]string{r.label}, r.number, r.above(order[0].number, i == 0), c.ratio, c.low, c.high)
 	}
 	t.note("%s", word("ratio_to_lowest"+contrastNote))
 	d.noteMissing(t, order)
