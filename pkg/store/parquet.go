@@ -201,9 +201,17 @@ const (
 // newParquetWriter starts a Parquet file, compressed with zstd, a row group for each batch.
 func newParquetWriter(w io.Writer, k *kind, _ []*column) (rowWriter, error) {
 	schema := k.arrowSchema()
-	props := parquet.NewWriterProperties(parquet.WithCompression(compress.Codecs.Zstd), parquet.WithMaxRowGroupLength(groupRows))
+	props := []parquet.WriterProperty{
+		parquet.WithCompression(compress.Codecs.Zstd), parquet.WithMaxRowGroupLength(groupRows),
+		parquet.WithDictionaryDefault(false), // of numbers: they hardly repeat, and Arrow allocates for each
+	}
+	for _, c := range k.columns {
+		if c.typ == text {
+			props = append(props, parquet.WithDictionaryFor(c.name, true))
+		}
+	}
 	// The bare io.Writer keeps the writer from closing w.
-	fw, err := pqarrow.NewFileWriter(schema, struct{ io.Writer }{w}, props, pqarrow.DefaultWriterProps())
+	fw, err := pqarrow.NewFileWriter(schema, struct{ io.Writer }{w}, parquet.NewWriterProperties(props...), pqarrow.DefaultWriterProps())
 	if err != nil {
 		return nil, err
 	}
