@@ -68,11 +68,12 @@ func (c choice) from(ranks []compare.Rank, kind []string) choice {
 				c.tied = append(c.tied, other)
 			}
 		}
-		break
+		if kind[0] != c.leader {
+			c.byMean = kind[0]
+		}
+		return c
 	}
-	if kind[0] != c.leader {
-		c.byMean = kind[0]
-	}
+	c.doubt = "the statistics rank none of them"
 	return c
 }
 

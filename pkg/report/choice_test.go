@@ -156,3 +156,10 @@ func TestOriginalMethodIsOnGPUPricesAlone(t *testing.T) {
 		t.Errorf("saw %q, want %q", d.providers(), want)
 	}
 }
+
+func TestChoiceAmongBackendsThatNobodyRanked(t *testing.T) {
+	c := choice{leader: "a", others: 1}.from(nil, []string{"a", "b"})
+	if c.doubt == "" || c.leader != "a" || c.byMean != "" {
+		t.Errorf("saw %+v, want the lowest mean, in doubt", c)
+	}
+}

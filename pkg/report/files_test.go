@@ -390,3 +390,31 @@ func TestArtifactsAreShown(t *testing.T) {
 		t.Errorf("report.json: %+v, %v", s, err)
 	}
 }
+
+// FuzzSettings reads any report.json: what passes names its schema, and no file but a figure counts as stale.
+func FuzzSettings(f *testing.F) {
+	f.Add([]byte(`{"schema":"bh.report/1","files":["figures/a.svg","../x.svg"]}`))
+	f.Add([]byte(`{"schema":"bh.report/1"`))
+	f.Add([]byte(``))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, SettingsFile), data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s, err := readSettings(dir)
+		if err != nil {
+			if cli.ExitCode(err) != cli.ExitBadInput {
+				t.Errorf("exit code %d, want 2: %v", cli.ExitCode(err), err)
+			}
+			return
+		}
+		if s.Schema != SettingsSchema {
+			t.Errorf("schema %q passed", s.Schema)
+		}
+		for _, name := range staleFigures(dir, &settings{}) {
+			if path := filepath.Clean(name); filepath.Dir(path) != FiguresDir {
+				t.Errorf("%q counts as a figure", name)
+			}
+		}
+	})
+}

@@ -28,9 +28,6 @@ func (n number) shown(text string) Span {
 	return s
 }
 
-// percent shows a number that is a share of one as per cent.
-func (n number) percent() Span { return n.times(100, "").suffixed("%") }
-
 // suffixed shows the number with a unit behind it.
 func (n number) suffixed(unit string) Span {
 	if n.value == nil {

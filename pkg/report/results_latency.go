@@ -10,7 +10,7 @@ import (
 
 func init() {
 	register(section{placeResults, "Results", resultsIntro})
-	register(section{placeResults + 1, "Which runs there are", runStatus})
+	register(section{placeResults + 1, "Runs and their status", runStatus})
 	register(section{placeResults + 2, "Latency and throughput summary", latencySummary})
 	register(section{placeResults + 3, "Latency, throughput and telemetry per backend and scenario", latencyDetail})
 	register(section{placeResults + 9, "Time to the first token and between tokens", tokenTiming})

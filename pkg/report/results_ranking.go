@@ -17,7 +17,7 @@ func init() {
 	register(section{placeResults + 20, "Cost breakdown", costBreakdown})
 	register(section{placeResults + 21, "Energy efficiency ranking", energyRanking})
 	register(section{placeResults + 22, "Carbon comparison", carbonComparison})
-	register(section{placeResults + 23, "Return on the choice of tier", tierReturn})
+	register(section{placeResults + 23, "ROI by tier", tierReturn})
 }
 
 // ranked is a backend with the number that it is ranked by.
