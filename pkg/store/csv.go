@@ -185,9 +185,10 @@ func (c *column) parse(row reflect.Value, s string) error {
 	return nil
 }
 
-// parseList reads integers with spaces or semicolons between them.
+// parseList reads integers with spaces, semicolons or commas between them, in brackets or not: DuckDB writes [1, 2].
 func parseList(s string) ([]int64, error) {
-	words := strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == ';' })
+	s = strings.TrimSuffix(strings.TrimPrefix(s, "["), "]")
+	words := strings.FieldsFunc(s, func(r rune) bool { return r == ' ' || r == ';' || r == ',' })
 	list := make([]int64, len(words))
 	for i, w := range words {
 		v, err := strconv.ParseInt(w, 10, 64)

@@ -121,12 +121,14 @@ func TestCSVUnclosedQuote(t *testing.T) {
 }
 
 func TestParseList(t *testing.T) {
-	for in, want := range map[string][]int64{"1 2 3": {1, 2, 3}, "1;-2;3": {1, -2, 3}, "4; 5": {4, 5}} {
+	for in, want := range map[string][]int64{"1 2 3": {1, 2, 3}, "1;-2;3": {1, -2, 3}, "4; 5": {4, 5}, "[6, -7]": {6, -7}, "[]": {}} {
 		if got, err := parseList(in); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: got %v, %v", in, got, err)
 		}
 	}
-	if _, err := parseList("1,2"); err == nil {
-		t.Error("a list with commas was read")
+	for _, in := range []string{"1 x", "1.5", "9223372036854775808"} {
+		if got, err := parseList(in); err == nil {
+			t.Errorf("%q: got %v", in, got)
+		}
 	}
 }
