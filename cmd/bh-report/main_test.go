@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -29,7 +30,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"bh-report": func() { os.Exit(cli.Main(run)) },
 		"fixture": func() {
-			if err := fixture(os.Args[1], os.Args[2]); err != nil {
+			if err := fixture(os.Args[1], os.Args[2], os.Args[3:]...); err != nil {
 				os.Stderr.WriteString(err.Error() + "\n")
 				os.Exit(1)
 			}
@@ -83,9 +84,9 @@ func edit(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(after), 0o644))
 }
 
-// fixture is a command of the scripts: fixture PIPELINE DIR writes the artifacts of the archive to DIR, as bh-stats
-// describe, bh-cost and bh-stats analyse do.
-func fixture(pipeline, dir string) error {
+// fixture is a command of the scripts: fixture PIPELINE DIR [MODE...] writes the artifacts of the archive to DIR, as
+// bh-stats describe, bh-cost and bh-stats analyse do; of the modes given, or of all.
+func fixture(pipeline, dir string, modes ...string) error {
 	plan, err := matrix.Load(filepath.Join(pipeline, "matrix.yaml"))
 	if err != nil {
 		return err
@@ -97,7 +98,12 @@ func fixture(pipeline, dir string) error {
 	b := cell.NewBuilder()
 	csv := filepath.Join(pipeline, "archive", "tr119_measurements.csv")
 	if _, err := store.Scan(context.Background(), store.Input{Paths: []string{csv}}, store.Handlers{
-		Cell: func(c *record.Cell) error { b.AddCell(c); return nil }}); err != nil {
+		Cell: func(c *record.Cell) error {
+			if len(modes) == 0 || slices.Contains(modes, string(c.Mode)) {
+				b.AddCell(c)
+			}
+			return nil
+		}}); err != nil {
 		return err
 	}
 	cells, err := b.Cells()
@@ -143,7 +149,7 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(t.TempDir())
-	if err := errors.Join(fixture(pipeline, "results/tr119"), fixture(pipeline, "results/tr119-archive"),
+	if err := errors.Join(fixture(pipeline, "results/tr119", "prefill"), fixture(pipeline, "results/tr119-archive", "prefill"),
 		os.CopyFS("pipelines/tr119", os.DirFS(pipeline))); err != nil {
 		t.Fatal(err)
 	}
