@@ -96,7 +96,8 @@ func telemetrySection(d *data) []Block {
 			d.runFact(d.Runs.Iterations, "iterations", slices.Min[[]int64]), d.runFact(d.Runs.Iterations, "iterations", slices.Max[[]int64])))
 	}
 	if len(d.Runs.ToolGapNS) > 0 {
-		items = append(items, prose("Time the tool itself took between two runs of a worker: median %s ns.", d.runFact(d.Runs.ToolGapNS, "tool_gap_ns", median)))
+		items = append(items, prose("Time the tool itself took between two runs of a worker: median %s ms.",
+			number{value: ptr(float64(median(d.Runs.ToolGapNS)) / 1e6), source: Source{Artifact: d.CellsName, Row: "status=ok", Column: "tool_gap_ns", How: "median, in ms"}}.span()))
 	}
 	items = append(items, prose("Where the power of the measured cells came from: %s.", word(d.powerSources())))
 	_, grades := checkGrades(d)
