@@ -51,12 +51,14 @@ func TestJournalTakesWholeLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer j.Close()
 	if err := j.AppendLines([]byte("one\ntwo")); err == nil || !strings.Contains(err.Error(), path) {
 		t.Errorf("got %v", err)
 	}
 	if got := content(t, path); got != "" {
 		t.Errorf("half a line was written: %q", got)
+	}
+	if err := j.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -54,7 +54,9 @@ func TestErrorKeepsItsCause(t *testing.T) {
 // newApp has a flag, and a command whose action returns what the test says.
 func newApp(result error) *urfave.App {
 	action := func(c *urfave.Context) error {
-		fmt.Fprintf(c.App.Writer, "ran %s %s\n", c.Command.Name, strings.Join(c.Args().Slice(), " "))
+		if _, err := fmt.Fprintf(c.App.Writer, "ran %s %s\n", c.Command.Name, strings.Join(c.Args().Slice(), " ")); err != nil {
+			return err
+		}
 		return result
 	}
 	return &urfave.App{
@@ -154,7 +156,7 @@ func TestRunHelpVersionMan(t *testing.T) {
 func TestRunPassesContextAndArgs(t *testing.T) {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	app := &urfave.App{Name: "bh-test", Action: func(c *urfave.Context) error { return c.Context.Err() }}
+	app := &urfave.App{Name: "bh-test", Action: func(c *urfave.Context) error { return c.Err() }}
 	if code, _, _ := runApp(ctx, app); code != ExitInterrupted {
 		t.Errorf("exit code %d, want %d", code, ExitInterrupted)
 	}
@@ -168,12 +170,13 @@ func TestOutputIsNoTerminal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
-	defer w.Close()
 	for _, out := range []io.Writer{w, new(bytes.Buffer), io.Discard} {
 		if IsTerminal(out) || UseColor(out) {
 			t.Errorf("%T is taken for a terminal", out)
 		}
+	}
+	if err := errors.Join(r.Close(), w.Close()); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -38,9 +38,10 @@ func newTerminal(t *testing.T) (tty *os.File, output func() string) {
 		read <- string(b)
 	}()
 	return tty, func() string {
-		_ = tty.Close()
-		defer control.Close()
-		return <-read
+		_ = tty.Close() // ends the reader
+		out := <-read
+		_ = control.Close() // of no more use
+		return out
 	}
 }
 
