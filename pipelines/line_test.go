@@ -1,5 +1,5 @@
-// Package pipelines has no code; its test drives the real tools of bin/ through scripts: each exit code, bad input at every
-// stage, interruption and resumption, and one line through all five.
+// Package pipelines has no code; its tests drive the real tools of bin/ through scripts: exit codes, bad input, and one line
+// through all five; with the tag integration also interruption, resumption and the pipeline's file targets.
 package pipelines
 
 import (
@@ -12,7 +12,11 @@ import (
 	"github.com/banterhearts/bh/pkg/ortlib"
 )
 
-func TestScripts(t *testing.T) {
+func TestScripts(t *testing.T) { runScripts(t, "testdata/script") }
+
+// runScripts runs the scripts in dir with the tools of bin/ and a cache of their own.
+func runScripts(t *testing.T, dir string) {
+	t.Helper()
 	bin, err := filepath.Abs("../bin")
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +36,7 @@ func TestScripts(t *testing.T) {
 	}
 	cache := t.TempDir() // models are built once for all scripts
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
+		Dir: dir,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", bin+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			env.Setenv(ortlib.EnvVar, lib.Path)
