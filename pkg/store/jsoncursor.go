@@ -107,8 +107,8 @@ func (p *jsonCursor) integer() (int64, bool) {
 		p.at++
 	}
 	start, v := p.at, uint64(0)
-	for isDigit(p.peek()) {
-		v = v*10 + uint64(p.b[p.at]-'0') // wraps around past maxDigits, and is then dropped
+	for i := start; i < len(p.b) && isDigit(p.b[i]); i++ {
+		v = v*10 + uint64(p.b[i]-'0') // wraps around past maxDigits, and is then dropped
 		p.at++
 	}
 	digits := p.at - start
@@ -164,7 +164,7 @@ func (p *jsonCursor) numberToken() ([]byte, bool) {
 // digits moves past digits and counts them.
 func (p *jsonCursor) digits() int {
 	start := p.at
-	for isDigit(p.peek()) {
+	for i := start; i < len(p.b) && isDigit(p.b[i]); i++ {
 		p.at++
 	}
 	return p.at - start
