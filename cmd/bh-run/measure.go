@@ -39,6 +39,10 @@ func measure(c *urfave.Context, o *Options, s cli.Streams) error {
 	if err := m.CheckFit(int64(folder.Config.NPositions)); err != nil {
 		return err
 	}
+	// The records name the weights by their hash, so it must be the hash of what is there now.
+	if err := folder.Verify(c.Context); err != nil {
+		return err
+	}
 	return execute(c.Context, o, s, m, folder)
 }
 

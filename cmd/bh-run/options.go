@@ -55,7 +55,10 @@ func (o *Options) Validate() error {
 	case o.Resume && (o.Output == "" || !o.toFolder()):
 		return cli.BadInputf("--resume: saw no results folder, want -o FOLDER")
 	}
-	return nil
+	if o.Format == "" {
+		return nil
+	}
+	return store.CheckFormat(store.Format(o.Format))
 }
 
 // toFolder says whether the output is a results folder and not a file.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/banterhearts/bh/pkg/atomicfile"
 	"github.com/banterhearts/bh/pkg/cli"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/runner"
@@ -46,11 +47,14 @@ func (f *folderOutput) finish(ctx context.Context, out *runner.Outcome, runErr e
 	err := f.Note(out)
 	if runErr != nil {
 		if errors.Is(runErr, context.Canceled) {
-			runErr = fmt.Errorf("interrupted: %d runs are finished and kept in %s; continue with --resume: %w", len(f.Done)+out.Finished(), f.Dir, runErr)
+			runErr = &cli.Error{Code: cli.ExitInterrupted, Err: fmt.Errorf("interrupted: %d runs are finished and kept in %s; continue with --resume", len(f.Done)+out.Finished(), f.Dir)}
 		}
 		return errors.Join(runErr, err)
 	}
-	return errors.Join(err, f.Finish(ctx), verdict(out))
+	if err := errors.Join(err, f.Finish(ctx), verdict(out)); err != nil || f.Unmeasured == 0 {
+		return err
+	}
+	return cli.Partialf("%d of the %d runs that were finished before are degraded or broke", f.Unmeasured, len(f.Done))
 }
 
 // verdict is nil when every run is good, else the error for exit code 3.
@@ -71,6 +75,11 @@ type streamOutput struct {
 func newStream(o *Options, s cli.Streams) (*streamOutput, error) {
 	out := &streamOutput{options: store.Output{Path: o.Output, Format: store.Format(o.Format), Stdout: s.Out}}
 	toPipe := o.Output == "" || o.Output == "-"
+	if !toPipe {
+		if err := atomicfile.Check(o.Output); err != nil {
+			return nil, cli.BadInput(err)
+		}
+	}
 	if !toPipe || (o.Format == "" && cli.IsTerminal(s.Out)) || (o.Format != "" && o.Format != string(store.JSONL)) {
 		return out, nil
 	}

@@ -28,3 +28,4 @@ echo "  runs with a garbage collection:     $(grep '"status":"ok"' results/tr119
 echo "make tr119 again (nothing to do):     $(seconds make tr119)"
 echo "make tr119-report ($(wc -l < results/tr119/runs.jsonl) runs, Parquet to report): $(seconds make tr119-report)"
 echo "make tr119-archive (50 cells):        $(seconds make tr119-archive)"
+echo "make test:                            $(seconds make test)"

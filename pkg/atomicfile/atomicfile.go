@@ -16,12 +16,21 @@ import (
 type File struct {
 	*os.File
 	target string
+	direct bool // a device or a pipe: written in place, as there is nothing to rename
 	done   bool
 }
 
-// Create starts writing the file that will be called name. The folder must exist.
+// Create starts writing the file that will be called name. The folder must exist. A symbolic link is followed, and what
+// is no regular file (a pipe, a device) is written in place: renaming over it would replace it.
 func Create(name string) (*File, error) {
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".tmp-*")
+	target := name
+	if resolved, err := filepath.EvalSymlinks(name); err == nil {
+		target = resolved
+	}
+	if info, err := os.Stat(target); err == nil && !info.Mode().IsRegular() {
+		return createDirect(name, target, info)
+	}
+	f, err := os.CreateTemp(filepath.Dir(target), "."+filepath.Base(target)+".tmp-*")
 	if err != nil {
 		return nil, fmt.Errorf("cannot write %s: %w", name, err)
 	}
@@ -30,7 +39,30 @@ func Create(name string) (*File, error) {
 		_ = os.Remove(f.Name())
 		return nil, fmt.Errorf("cannot write %s: %w", name, err)
 	}
-	return &File{File: f, target: name}, nil
+	return &File{File: f, target: target}, nil
+}
+
+func createDirect(name, target string, info fs.FileInfo) (*File, error) {
+	if info.IsDir() {
+		return nil, fmt.Errorf("cannot write %s: it is a folder", name)
+	}
+	f, err := os.OpenFile(target, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write %s: %w", name, err)
+	}
+	return &File{File: f, target: target, direct: true}, nil
+}
+
+// Check says whether name could be written, and leaves nothing behind: for tools that work long before they write.
+func Check(name string) error {
+	if info, err := os.Stat(name); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		return nil // opening a pipe would wait for its reader
+	}
+	f, err := Create(name)
+	if err != nil {
+		return err
+	}
+	return f.Close()
 }
 
 // Commit syncs the content, gives the file its name and syncs the folder.
@@ -39,6 +71,9 @@ func (f *File) Commit() error {
 		return fmt.Errorf("write %s: %w", f.target, fs.ErrClosed)
 	}
 	f.done = true
+	if f.direct {
+		return f.File.Close() // a pipe or a device cannot be synced
+	}
 	err := f.Sync()
 	if cerr := f.File.Close(); err == nil {
 		err = cerr
@@ -58,6 +93,9 @@ func (f *File) Close() error {
 		return nil
 	}
 	f.done = true
+	if f.direct {
+		return f.File.Close()
+	}
 	return errors.Join(f.File.Close(), removeIfThere(f.Name()))
 }
 

@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// lock takes the lock file name, waiting for whoever has it; a holder that was killed has lost it.
-func lock(name string) (unlock func() error, err error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
+// lock locks the folder dir, waiting for whoever has it; a holder that was killed has lost it.
+func lock(dir string) (unlock func() error, err error) {
+	f, err := os.Open(dir)
 	if err != nil {
 		return nil, err
 	}

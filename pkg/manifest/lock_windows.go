@@ -3,13 +3,15 @@ package manifest
 import (
 	"errors"
 	"os"
+	"path/filepath"
 
 	"golang.org/x/sys/windows"
 )
 
-// lock takes the lock file name, waiting for whoever has it; a holder that was killed has lost it.
-func lock(name string) (unlock func() error, err error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
+// lock takes the lock of the folder dir, waiting for whoever has it; a holder that was killed has lost it. It is a file of
+// its own, as Windows has no lock on a folder.
+func lock(dir string) (unlock func() error, err error) {
+	f, err := os.OpenFile(filepath.Join(dir, "."+FileName+".lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
 	}

@@ -97,7 +97,7 @@ func Read(dir string) (*Manifest, error) {
 
 // Update changes the manifest in dir under a lock; edit gets an empty one where there is none.
 func Update(dir string, edit func(*Manifest) error) (err error) {
-	unlock, err := lock(filepath.Join(dir, "."+FileName+".lock"))
+	unlock, err := lock(dir)
 	if err != nil {
 		return fmt.Errorf("lock the manifest in %s: %w", dir, err)
 	}

@@ -1,6 +1,7 @@
 package matrix
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/parser"
@@ -43,6 +45,9 @@ func Load(name string) (*Matrix, error) {
 func Parse(name string, data []byte) (*Matrix, error) {
 	if len(strings.TrimSpace(string(data))) == 0 {
 		return nil, cli.BadInputf("%s: saw an empty file, want a matrix", name)
+	}
+	if !utf8.Valid(data) || bytes.IndexByte(data, 0) >= 0 {
+		return nil, cli.BadInputf("%s: saw bytes that are no text, want a matrix in YAML", name)
 	}
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {

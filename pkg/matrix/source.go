@@ -3,7 +3,9 @@ package matrix
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strings"
+	"time"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -65,6 +67,15 @@ func syntaxError(name string, err error) error {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	e := &Error{File: name, Field: "YAML", Saw: ye.GetMessage(), Want: "a matrix as docs/matrix.md describes it"}
+	var wrong *yaml.TypeError
+	if errors.As(err, &wrong) {
+		e.Want = kindName(wrong.DstType)
+		if wrong.StructFieldName != nil {
+			e.Saw = "a value of another kind for " + *wrong.StructFieldName
+		} else {
+			e.Saw = "a value of another kind"
+		}
+	}
 	if t := ye.GetToken(); t != nil {
 		e.Line, e.Column = t.Position.Line, t.Position.Column
 		e.Field = fieldAt(t.Value)
@@ -77,4 +88,22 @@ func fieldAt(value string) string {
 		return "YAML"
 	}
 	return fmt.Sprintf("%q", value)
+}
+
+// kindName says what a Go type is called in a matrix file.
+func kindName(t reflect.Type) string {
+	switch t.Kind() {
+	case reflect.Int, reflect.Int64:
+		if t == reflect.TypeFor[time.Duration]() {
+			return "a duration, such as 500ms"
+		}
+		return "an integer"
+	case reflect.String:
+		return "a text"
+	case reflect.Slice:
+		return "a list"
+	case reflect.Map, reflect.Struct:
+		return "a mapping"
+	}
+	return t.String()
 }

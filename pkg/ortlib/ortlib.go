@@ -4,8 +4,11 @@ package ortlib
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -108,19 +111,36 @@ func cacheDir() (string, error) {
 	return filepath.Join(base, "bh", "onnxruntime", Version+"-"+runtime.GOOS+"-"+runtime.GOARCH), nil
 }
 
-// cached returns the library of an earlier fetch.
-func cached() (Library, error) {
+// cached returns the library of an earlier fetch, when it still has the pinned hash: a damaged one crashes in ways that no
+// error message explains.
+func cached() (Library, error) { return cachedFrom(origins()) }
+
+func cachedFrom(list []origin) (Library, error) {
 	dir, err := cacheDir()
 	if err != nil {
 		return Library{}, err
 	}
-	for _, o := range origins() {
+	for _, o := range list {
 		p := filepath.Join(dir, o.name, libraryName())
-		if _, err := os.Stat(p); err == nil {
+		if sum, err := hashFile(p); err == nil && sum == o.sha256[runtime.GOOS+"/"+runtime.GOARCH] {
 			return Library{Path: p, Origin: "cache (" + o.name + ")"}, nil
 		}
 	}
 	return Library{}, ErrNotFound
+}
+
+// hashFile is the SHA-256 of a file in hexadecimal.
+func hashFile(name string) (string, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close() //nolint:errcheck // only read
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // libraryName is what the library is called in the cache.

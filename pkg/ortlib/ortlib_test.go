@@ -47,11 +47,16 @@ func TestFindInTheCache(t *testing.T) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(path, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if lib, err := Find(); err != nil || lib.Path != path || lib.Origin != "cache (npm)" {
-		t.Errorf("saw %+v, %v", lib, err)
+	sum := sha256.Sum256([]byte("the library"))
+	pinned := []origin{{name: "npm", sha256: map[string]string{runtime.GOOS + "/" + runtime.GOARCH: hex.EncodeToString(sum[:])}}}
+	for content, want := range map[string]bool{"the library": true, "the libr": false, "": false} {
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		lib, err := cachedFrom(pinned)
+		if found := err == nil && lib.Path == path && lib.Origin == "cache (npm)"; found != want {
+			t.Errorf("content %q: saw %+v, %v, want found %v", content, lib, err, want)
+		}
 	}
 }
 

@@ -1,6 +1,10 @@
 package record
 
-import "github.com/banterhearts/bh/pkg/units"
+import (
+	"fmt"
+
+	"github.com/banterhearts/bh/pkg/units"
+)
 
 // Cell is one group of runs summarised: the runs that share backend, settings, scenario and mode. It is what archived
 // tables hold, so every analysis stage takes cells where the runs are no longer available; the column names are those of
@@ -84,6 +88,12 @@ func (c *Cell) Validate() error {
 	nonNegative(k, "lat_sd_ms", c.LatSDMS)
 	finite(k, "lat_ci_lower_ms", c.LatCILowerMS)
 	finite(k, "lat_ci_upper_ms", c.LatCIUpperMS)
+	if c.LatMeanMS != nil && c.LatCILowerMS != nil && *c.LatCILowerMS > *c.LatMeanMS {
+		k.fail("lat_ci_lower_ms", c.LatCILowerMS, fmt.Sprintf("at most lat_mean_ms %v", *c.LatMeanMS))
+	}
+	if c.LatMeanMS != nil && c.LatCIUpperMS != nil && *c.LatCIUpperMS < *c.LatMeanMS {
+		k.fail("lat_ci_upper_ms", c.LatCIUpperMS, fmt.Sprintf("at least lat_mean_ms %v", *c.LatMeanMS))
+	}
 	positive(k, "throughput_mean_tok_s", c.ThroughputMeanTokS)
 	positive(k, "throughput_ratio_tok_s", c.ThroughputRatioTokS)
 	nonNegative(k, "power_mean_w", c.PowerMeanW)

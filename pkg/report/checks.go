@@ -14,12 +14,13 @@ type verdictKind int
 
 // The outcomes, from good to bad.
 const (
-	pass verdictKind = iota
+	skipped verdictKind = iota // there was nothing to check
+	pass
 	warn
 	fail
 )
 
-func (v verdictKind) String() string { return []string{"PASS", "WARN", "FAIL"}[v] }
+func (v verdictKind) String() string { return []string{"n/a", "PASS", "WARN", "FAIL"}[v] }
 
 // check is a named check: what it saw, and what that means.
 type check struct {
@@ -34,10 +35,11 @@ var checkers = []struct {
 	run  func(*data) (verdictKind, string)
 }{
 	{"Planned runs are good runs", checkRuns},
-	{"Every planned cell was run", checkMatrix},
+	{"Every planned cell is on record", checkMatrix},
 	{"Cells have enough runs", checkRepetitions},
 	{"Rows were readable", checkRejected},
 	{"Latency intervals stay above zero", checkBelowZero},
+	{"Latencies of a cell are alike", checkSpread},
 	{"Throughput estimators agree within 5%", checkEstimators},
 	{"Throughput is tokens over latency", checkThroughput},
 	{"Costs follow from the cells", checkCostInputs},
@@ -79,7 +81,7 @@ func checkTable(d *data) []Block {
 	for _, c := range list {
 		t.lines([]Line{phrase(c.name), {strong(c.outcome.String())}, phrase(c.saw)})
 	}
-	return []Block{para("Over all: %s. WARN is a limit of the data that a reader must know; FAIL is a contradiction between artifacts, or nothing measured.",
+	return []Block{para("Over all: %s. WARN is a limit of the data that a reader must know; n/a is a check that had nothing to check; FAIL is a contradiction between artifacts, or nothing measured.",
 		strong(overall(list).String())), t.block()}
 }
 

@@ -100,6 +100,32 @@ func checkBelowZero(d *data) (verdictKind, string) {
 	return warn, "below zero: " + names(bad)
 }
 
+// maxSpreadPct is the coefficient of variation above which a cell's latencies are called unlike: on an idle machine runs of
+// the same work differ by a few per cent, so more than this says that something else was running.
+const maxSpreadPct = 20
+
+func checkSpread(d *data) (verdictKind, string) {
+	var bad []string
+	seen := 0
+	for _, c := range d.cells {
+		if c.LatSDMS == nil || c.LatMeanMS == nil {
+			continue
+		}
+		seen++
+		if pct := 100 * float64(*c.LatSDMS) / float64(*c.LatMeanMS); pct > maxSpreadPct {
+			bad = append(bad, fmt.Sprintf("%s %.1f%%", c.name(), pct))
+		}
+	}
+	switch {
+	case seen == 0:
+		return warn, "no cell has a standard deviation"
+	case len(bad) > 0:
+		return warn, fmt.Sprintf("%d of %d cells have a standard deviation above %d%% of their mean, as where other work ran beside the measurement: %s",
+			len(bad), seen, maxSpreadPct, names(bad))
+	}
+	return pass, fmt.Sprintf("the standard deviation is at most %d%% of the mean in %d cells", maxSpreadPct, seen)
+}
+
 func checkEstimators(d *data) (verdictKind, string) {
 	var bad []string
 	seen := 0
@@ -171,7 +197,7 @@ func checkAgreement(d *data) (verdictKind, string) {
 	case len(d.Runs.Outputs) == 0:
 		return warn, "not recorded"
 	case compared == 0:
-		return pass, "fewer than two backends have outputs on record: nothing to compare"
+		return skipped, "fewer than two backends have outputs on record"
 	case len(bad) > 0:
 		return warn, fmt.Sprintf("%d of %d tasks differ: %s", len(bad), compared, names(bad))
 	}

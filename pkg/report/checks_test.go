@@ -54,9 +54,9 @@ func TestChecks(t *testing.T) {
 		saw   string
 	}{
 		{"Planned runs are good runs", func(in *Inputs) { in.Cells[0].NDegraded = 2 }, warn, "107 planned, 105 ok, 2 degraded"},
-		{"Every planned cell was run", func(in *Inputs) { in.Matrix.Repetitions = 9 }, warn, "15 with fewer than 9 runs"},
-		{"Every planned cell was run", func(in *Inputs) { in.Matrix.Backends[0].Name = "tensorrt" }, warn, "all of prefill; all of generate; all of generate-cached"},
-		{"Every planned cell was run", func(in *Inputs) { in.Matrix = nil }, warn, "no matrix given"},
+		{"Every planned cell is on record", func(in *Inputs) { in.Matrix.Repetitions = 9 }, warn, "15 with fewer than 9 runs"},
+		{"Every planned cell is on record", func(in *Inputs) { in.Matrix.Backends[0].Name = "tensorrt" }, warn, "all of prefill; all of generate; all of generate-cached"},
+		{"Every planned cell is on record", func(in *Inputs) { in.Matrix = nil }, warn, "no matrix given"},
 		{"Cells have enough runs", func(in *Inputs) { in.Cells[3].N = 2 }, warn, "fewer than 3: onnxruntime-cpu"},
 		{"Rows were readable", func(in *Inputs) { in.Rejected = []string{"cost.parquet: 1 of 2 rows rejected"} }, warn, "1 of 2"},
 		{"Latency intervals stay above zero", func(in *Inputs) { in.Cells[0].LatCILowerMS = units.Ptr(units.Milliseconds(-3)) }, warn, "from -3 ms"},
@@ -113,7 +113,11 @@ func TestChecks(t *testing.T) {
 func TestAllChecksPassWhereAllIsSound(t *testing.T) {
 	list := newData(sound(t)).checks()
 	for _, c := range list {
-		if c.outcome != pass {
+		want := pass
+		if c.name == "Backends give the same tokens" {
+			want = skipped // there is one backend
+		}
+		if c.outcome != want {
 			t.Errorf("%s: %s, %s", c.name, c.outcome, c.saw)
 		}
 	}

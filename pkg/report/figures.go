@@ -213,6 +213,11 @@ func (d *data) priced() string {
 	return "; on demand at " + d.defaultProviders() + "; method " + d.Method
 }
 
+// pricedTiers is priced of a figure that shows every tier.
+func (d *data) pricedTiers() string {
+	return "; at " + d.defaultProviders() + "; method " + d.Method
+}
+
 func totalCostFigure(d *data, mode record.Mode) (*Figure, string) {
 	c := barChart{Title: "Total cost per 1M tokens", Subtitle: d.subtitle(mode, "circles", d.priced()), Axis: "Total cost (USD per 1M tokens)"}
 	return d.costFigure(mode, c, costTotal, 1, true, d.onDemandRows, costBounds)
@@ -234,7 +239,7 @@ func carbonFigure(d *data, mode record.Mode) (*Figure, string) {
 
 // tierFigure draws each backend's cost in every tier it has a price for, the cheapest backend first.
 func tierFigure(d *data, mode record.Mode) (*Figure, string) {
-	c := barChart{Title: "Cost by pricing tier, " + string(mode), Subtitle: d.subtitle(mode, "", d.priced()), Axis: "Total cost (USD per 1M tokens), lower is better"}
+	c := barChart{Title: "Cost by pricing tier, " + string(mode), Subtitle: d.subtitle(mode, "", d.pricedTiers()), Axis: "Total cost (USD per 1M tokens), lower is better"}
 	estimated := false
 	for _, r := range d.tierOrder(mode) {
 		for _, tier := range record.Tiers() {

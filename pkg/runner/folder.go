@@ -34,6 +34,8 @@ const (
 type Folder struct {
 	Dir  string
 	Done map[string]bool // ids of the runs that were there already
+	// Unmeasured counts those of them that are degraded or broke.
+	Unmeasured int
 
 	runs, samples *atomicfile.Journal
 	command       []string
@@ -90,6 +92,9 @@ func (f *Folder) begin(ctx context.Context, opt FolderOptions) error {
 			return cli.BadInputf("%s holds %d runs of another matrix or model (SHA-256 %.12s, this one has %.12s): name another folder, or remove this one",
 				f.Dir, len(f.Done), m.MatrixHash, hash)
 		}
+		if len(f.Done) > 0 && m.Environment != nil && m.Environment.Host != opt.Environment.Host {
+			return cli.BadInputf("%s holds %d runs of host %s, this is %s: name another folder", f.Dir, len(f.Done), m.Environment.Host, opt.Environment.Host)
+		}
 		m.Experiment, m.MatrixHash, m.Matrix = opt.Matrix.Experiment, hash, matrixJSON
 		m.Model = &manifest.Model{Name: opt.Model.Name, WeightsSHA256: opt.Model.WeightsSHA256, Parameters: opt.Model.Config.Parameters()}
 		m.Environment, m.Sensors = opt.Environment, opt.Sensors
@@ -105,6 +110,9 @@ func (f *Folder) readDone(ctx context.Context) error {
 	}
 	sum, err := store.Scan(ctx, store.Input{Paths: []string{f.path(RunsJournal)}}, store.Handlers{Run: func(r *record.Run) error {
 		f.Done[r.RunID] = true
+		if r.Status != record.OK {
+			f.Unmeasured++
+		}
 		return nil
 	}})
 	if err != nil {

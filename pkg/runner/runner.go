@@ -83,6 +83,11 @@ func Run(ctx context.Context, opt Options) (*Outcome, error) {
 		}
 		steps = steps[n:]
 	}
+	// What the sensors said since the last run, which is all they said where nothing ran.
+	if r.Recorder != nil {
+		r.Recorder.Now()
+		return &r.out, r.Sink.Samples(r.Recorder.Drain())
+	}
 	return &r.out, nil
 }
 

@@ -62,6 +62,12 @@ func readable(f Format) (*codec, error) {
 	return c, err
 }
 
+// CheckFormat says whether f can be written, for tools that work long before they write. The error is bad input.
+func CheckFormat(f Format) error {
+	_, err := codecOf(f)
+	return err
+}
+
 func (c *codec) reads() bool { return c.read != nil }
 
 func formats(which func(*codec) bool) string {

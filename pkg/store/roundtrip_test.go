@@ -124,7 +124,9 @@ func validSample(_ *rapid.T, s *record.Sample, _ int) {
 func validCell(t *rapid.T, c *record.Cell, _ int) {
 	c.Backend, c.Scenario, c.Device = c.Backend+"b", c.Scenario+"s", ""
 	c.Mode = rapid.SampledFrom(record.Modes()).Draw(t, "mode")
-	c.LatMeanMS, c.EnergyGrade = exampleCell(0).LatMeanMS, drawGrade(t)
+	example := exampleCell(0)
+	c.LatMeanMS, c.LatCILowerMS, c.LatCIUpperMS = example.LatMeanMS, example.LatCILowerMS, example.LatCIUpperMS
+	c.EnergyGrade = drawGrade(t)
 }
 
 func validCost(t *rapid.T, c *record.Cost, _ int) {

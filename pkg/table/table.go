@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"unicode"
 
 	pretty "github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -59,8 +60,16 @@ func row(cells []string, n int) pretty.Row {
 	for i := range r {
 		r[i] = ""
 		if i < len(cells) {
-			r[i] = cells[i]
+			r[i] = strings.Map(printable, cells[i])
 		}
+	}
+	return r
+}
+
+// printable replaces control characters: a name from a file must not move a reader's cursor.
+func printable(r rune) rune {
+	if unicode.IsControl(r) && r != '\n' {
+		return unicode.ReplacementChar
 	}
 	return r
 }

@@ -30,8 +30,8 @@ type Client struct {
 // patience is how long a worker that was told to end gets before it is killed.
 const patience = 10 * time.Second
 
-// lastWordsKept is how much of the end of a worker's standard error goes into the record of a crash.
-const lastWordsKept = 2048
+// lastWordsKept is how much of the beginning, and of the end, of a worker's standard error goes into the record of a crash.
+const lastWordsKept = 1024
 
 // Start starts argv as a worker. It is put into a process group of its own, so that Ctrl-C on the terminal reaches only
 // the parent, which decides.
@@ -179,25 +179,35 @@ func (c *Client) Close() error {
 	return c.wait()
 }
 
-// lastWords is a writer that keeps the end of what is written to it.
+// lastWords is a writer that keeps the beginning and the end of what is written to it.
 type lastWords struct {
-	mu  sync.Mutex
-	buf []byte
+	mu   sync.Mutex
+	head []byte
+	tail []byte
 }
 
 func (w *lastWords) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.buf = append(w.buf, p...)
-	if cut := len(w.buf) - lastWordsKept; cut > 0 {
-		w.buf = append(w.buf[:0], w.buf[cut:]...)
+	n := min(len(p), lastWordsKept-len(w.head))
+	w.head = append(w.head, p[:n]...)
+	w.tail = append(w.tail, p[n:]...)
+	if cut := len(w.tail) - lastWordsKept; cut > 0 {
+		w.tail = append(w.tail[:0], w.tail[cut:]...)
 	}
 	return len(p), nil
 }
 
-// String is the last lines in one.
+// String is the words in one line. Of a crash of the Go runtime it is what went wrong, without the stacks.
 func (w *lastWords) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return strings.Join(strings.Fields(string(w.buf)), " ")
+	text := string(w.head)
+	if i := strings.Index(text, "\ngoroutine "); i >= 0 {
+		return strings.Join(strings.Fields(text[:i]), " ")
+	}
+	if len(w.tail) > 0 {
+		text += " … " + string(w.tail)
+	}
+	return strings.Join(strings.Fields(text), " ")
 }

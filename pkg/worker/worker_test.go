@@ -276,7 +276,15 @@ func TestLastWords(t *testing.T) {
 		fmt.Fprintf(w, "noise\n")
 	}
 	fmt.Fprintf(w, "the end")
-	if s := w.String(); len(s) > lastWordsKept || !strings.HasSuffix(s, "the end") {
+	if s := w.String(); len(s) > 2*lastWordsKept+len(" … ") || !strings.HasSuffix(s, "the end") {
 		t.Errorf("saw %d bytes ending in %q", len(s), s[max(0, len(s)-20):])
+	}
+}
+
+func TestLastWordsOfAGoCrashHaveNoStacks(t *testing.T) {
+	w := &lastWords{}
+	fmt.Fprintf(w, "SIGSEGV: segmentation violation\nPC=0x0 m=0 sigcode=1\n\ngoroutine 1 [syscall]:\nmain.main()\n\t/some/path.go:7 +0x1\n")
+	if got := w.String(); got != "SIGSEGV: segmentation violation PC=0x0 m=0 sigcode=1" {
+		t.Errorf("saw %q", got)
 	}
 }
