@@ -4,7 +4,9 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"strings"
 
 	urfave "github.com/urfave/cli/v2"
 
@@ -27,7 +29,7 @@ func run(ctx context.Context, args []string, s cli.Streams) int {
 		Flags:       flags(),
 		Action: func(c *urfave.Context) error {
 			if c.NArg() > 0 {
-				return cli.BadInputf("saw %q, want flags alone or the command verify; see bh-report --help", c.Args().First())
+				return cli.BadInputf("saw %q, want flags alone or one of the commands verify and summary; see bh-report --help", c.Args().First())
 			}
 			return render(c.Context, optionsOf(c, args), s.Out)
 		},
@@ -35,7 +37,7 @@ func run(ctx context.Context, args []string, s cli.Streams) int {
 			Name: "summary", Usage: "print the key findings of a report and where it is", ArgsUsage: "[FOLDER]",
 			Action: func(c *urfave.Context) error { return summary(c.Args().Slice(), s.Out) },
 		}, {
-			Name: "verify", Usage: "hash the artifacts beside a report, make it again from them and compare every byte", ArgsUsage: "report.md",
+			Name: "verify", Usage: "hash the artifacts beside a report, make it again from them and compare every byte", ArgsUsage: "report.md or its FOLDER",
 			Action: func(c *urfave.Context) error { return verify(c.Context, c.Args().Slice(), s.Out) },
 		}},
 	}
@@ -99,6 +101,11 @@ func summary(args []string, out io.Writer) error {
 			return err
 		}
 	}
+	if strings.Contains(strings.Join(findings, ""), report.EstimateMark) {
+		if _, err := fmt.Fprintln(out, report.EstimateNote); err != nil {
+			return err
+		}
+	}
 	_, err = fmt.Fprintf(out, "report: %s\n", page)
 	return err
 }
@@ -107,10 +114,14 @@ func verify(ctx context.Context, args []string, out io.Writer) error {
 	if len(args) != 1 {
 		return cli.BadInputf("saw %d arguments, want one report.md; see bh-report verify --help", len(args))
 	}
-	v, err := report.Verify(ctx, args[0])
+	page := args[0]
+	if info, err := os.Stat(page); err == nil && info.IsDir() {
+		page = filepath.Join(page, report.MarkdownFile)
+	}
+	v, err := report.Verify(ctx, page)
 	if err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "%s: verified: %d hashes hold, and %d files made again from the artifacts are equal\n", args[0], v.Hashes, v.Files)
+	_, err = fmt.Fprintf(out, "%s: verified: %d hashes hold, and %d files made again from the artifacts are equal\n", page, v.Hashes, v.Files)
 	return err
 }

@@ -69,7 +69,7 @@ func importModel(c *urfave.Context, s cli.Streams) error {
 // onlyArgument is the one argument of a command.
 func onlyArgument(c *urfave.Context, want string) (string, error) {
 	if c.NArg() != 1 {
-		return "", cli.BadInputf("bh-run model %s: saw %d arguments, want %s (options go before it)", c.Command.Name, c.NArg(), want)
+		return "", cli.BadInputf("model %s: saw %d arguments, want %s (options go before it)", c.Command.Name, c.NArg(), want)
 	}
 	return c.Args().First(), nil
 }

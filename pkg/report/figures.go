@@ -83,7 +83,7 @@ func (d *data) barFigure(c barChart, bars []measuredBar, lessIsBetter bool, sour
 func (d *data) figure(title, axis, source string, estimated bool, alt string, drawing *Drawing) *Figure {
 	caption := prose("%s. %s. Source: %s.", word(title), word(axis), code(source))
 	if estimated {
-		caption = append(caption, word(" "+estimateNote))
+		caption = append(caption, word(" "+EstimateNote))
 	}
 	return &Figure{Alt: alt, Caption: caption, Drawing: drawing}
 }

@@ -61,7 +61,7 @@ func executiveSummary(d *data) []Block {
 	findings := d.findings()
 	blocks := []Block{para("%s, on demand at the default provider (%s) unless said otherwise:", strong("Key findings"), word(d.defaultProviders())), List{Items: findings}}
 	if estimatedIn(findings) {
-		blocks = append(blocks, Note{Remark, phrase(estimateNote)})
+		blocks = append(blocks, Note{Remark, phrase(EstimateNote)})
 	}
 	decision := []Line{}
 	for _, mode := range d.measuredModes() {

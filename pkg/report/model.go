@@ -126,8 +126,8 @@ func (s *Source) String() string {
 // EstimateMark follows every number that rests on an estimate.
 const EstimateMark = "†"
 
-// estimateNote explains the mark below a table or in a caption.
-const estimateNote = EstimateMark + " estimate: the power behind this number comes from a model of the processor (energy grade D), not from a sensor."
+// EstimateNote explains the mark below a table or in a caption.
+const EstimateNote = EstimateMark + " estimate: the power behind this number comes from a model of the processor (energy grade D), not from a sensor."
 
 // plain is the text of the line without styles, with its estimate marks.
 func (l Line) plain() string {

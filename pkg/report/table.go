@@ -63,7 +63,7 @@ func (t *tableBuilder) block() Block {
 	for _, row := range t.table.Rows {
 		for _, cell := range row {
 			if cell.estimated() {
-				t.table.Notes = append(t.table.Notes, phrase(estimateNote))
+				t.table.Notes = append(t.table.Notes, phrase(EstimateNote))
 				return t.table
 			}
 		}

@@ -172,7 +172,7 @@ func TestEstimatesAreMarked(t *testing.T) {
 			}
 		}
 		if slices.ContainsFunc(table.Rows, func(r []Line) bool { return slices.ContainsFunc(r, Line.estimated) }) &&
-			!slices.ContainsFunc(table.Notes, func(n Line) bool { return n.plain() == estimateNote }) {
+			!slices.ContainsFunc(table.Notes, func(n Line) bool { return n.plain() == EstimateNote }) {
 			t.Errorf("%s: a mark without its explanation", table.Caption)
 		}
 	}
