@@ -63,11 +63,20 @@ func (j *Journal) cutTornLine() (int64, error) {
 	return size - end, err
 }
 
-// Close closes the file; every line is already on disk.
-func (j *Journal) Close() error { return j.f.Close() }
-
 // AppendLines writes whole lines, each with its newline, in one write and syncs the file.
 func (j *Journal) AppendLines(lines []byte) error {
+	if err := j.AppendUnsynced(lines); err != nil || len(lines) == 0 {
+		return err
+	}
+	if err := j.f.Sync(); err != nil {
+		return fmt.Errorf("journal %s: %w", j.name, err)
+	}
+	return nil
+}
+
+// AppendUnsynced is AppendLines without the sync: the lines survive the end of the process, but a crash of the machine may
+// lose those since the last sync, which Close makes up for.
+func (j *Journal) AppendUnsynced(lines []byte) error {
 	if len(lines) == 0 {
 		return nil
 	}
@@ -77,8 +86,8 @@ func (j *Journal) AppendLines(lines []byte) error {
 	if _, err := j.f.Write(lines); err != nil {
 		return fmt.Errorf("journal %s: %w", j.name, err)
 	}
-	if err := j.f.Sync(); err != nil {
-		return fmt.Errorf("journal %s: %w", j.name, err)
-	}
 	return nil
 }
+
+// Close syncs and closes the file.
+func (j *Journal) Close() error { return errors.Join(j.f.Sync(), j.f.Close()) }

@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"runtime"
 	"strconv"
+	"sync"
 )
 
 const (
@@ -129,8 +130,20 @@ func cachedFrom(list []origin) (Library, error) {
 	return Library{}, ErrNotFound
 }
 
+// hashed remembers the hashes of files by name, size and time of change: the library is looked for before every run, and
+// hashing its 30 MB takes longer than the tool may take between two runs.
+var hashed sync.Map
+
 // hashFile is the SHA-256 of a file in hexadecimal.
 func hashFile(name string) (string, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return "", err
+	}
+	key := fmt.Sprintf("%s %d %d", name, info.Size(), info.ModTime().UnixNano())
+	if sum, ok := hashed.Load(key); ok {
+		return sum.(string), nil
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return "", err
@@ -140,7 +153,9 @@ func hashFile(name string) (string, error) {
 	if _, err := io.Copy(h, f); err != nil {
 		return "", err
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	sum := hex.EncodeToString(h.Sum(nil))
+	hashed.Store(key, sum)
+	return sum, nil
 }
 
 // libraryName is what the library is called in the cache.

@@ -151,7 +151,8 @@ func (f *Folder) Run(r *record.Run) error {
 	return f.runs.AppendLines(append(line, '\n'))
 }
 
-// Samples implements Sink.
+// Samples implements Sink. Samples are not synced run by run, as that would take a millisecond between two runs: what a
+// crash of the machine could lose are readings whose energy the synced record of their run already holds.
 func (f *Folder) Samples(samples []record.Sample) error {
 	var lines []byte
 	for i := range samples {
@@ -161,7 +162,7 @@ func (f *Folder) Samples(samples []record.Sample) error {
 		}
 		lines = append(append(lines, line...), '\n')
 	}
-	return f.samples.AppendLines(lines)
+	return f.samples.AppendUnsynced(lines)
 }
 
 // Note records how this invocation ended, finished or not.

@@ -22,6 +22,7 @@ type session struct {
 	warm    map[string]bool // cells that the present worker has prepared and warmed up
 	missing error           // why the backend cannot work here, once that is known
 	crashes int             // in a row
+	before  []record.Sample // taken between the last window and the present one, not handed over yet
 }
 
 // step runs one step and hands the record over, whatever came of it.
@@ -33,10 +34,10 @@ func (s *session) step(ctx context.Context, step *matrix.Step) error {
 	}
 	if err != nil {
 		s.fail(rec, err)
-		return s.hand(step, rec)
+		return errors.Join(s.hand(step, rec), s.Sink.Samples(s.taken()))
 	}
 	complete(rec, w)
-	samples := s.sweep()
+	samples := append(s.taken(), s.sweep()...)
 	energy.Apply(rec, s.recent)
 	s.forget(w.EndUnixNS)
 	// The run goes first: when the power fails between the two, its record already carries its energy.
@@ -44,6 +45,13 @@ func (s *session) step(ctx context.Context, step *matrix.Step) error {
 		return err
 	}
 	return s.Sink.Samples(samples)
+}
+
+// taken gives the samples from before the window, once.
+func (s *session) taken() []record.Sample {
+	out := s.before
+	s.before = nil
+	return out
 }
 
 // measure gives the window of one step.
@@ -61,9 +69,7 @@ func (s *session) measure(ctx context.Context, step *matrix.Step) (*worker.Windo
 		}
 		s.warm[cell] = true
 	}
-	if err := s.Sink.Samples(s.sweep()); err != nil {
-		return nil, err
-	}
+	s.before = s.sweep()
 	w, err := s.client.Measure(ctx, cell, s.Matrix.MinWindow, s.Matrix.Timeout)
 	if err == nil {
 		s.crashes = 0
