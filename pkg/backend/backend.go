@@ -26,15 +26,40 @@ type Backend struct {
 	// Setup gets what the backend needs and can be had without asking, such as a pinned library into the user's cache; nil
 	// where there is nothing to get. say is told what takes long. What it could not get, Check reports.
 	Setup func(ctx context.Context, say func(string)) error
-	// Open loads the model. A machine that cannot run it gives *Unavailable.
+	// Install is how to get what Setup does not, because it is large; nil where there is nothing.
+	Install *Install
+	// Probe names what is found here without loading a model: versions, devices, servers; nil where Summary says it all.
+	Probe func() map[string]string
+	// Open loads the model. A machine that cannot run it gives *Unavailable. nil where Command is set.
 	Open func(ctx context.Context, spec Spec) (Engine, error)
+	// Command is the command line and the environment of a worker in another language, which speaks package worker's
+	// protocol; nil where bh-run itself is the worker. A machine that lacks what it needs gives *Unavailable.
+	Command func() (argv, env []string, err error)
+}
+
+// Install gets what a group of backends needs, on demand: `bh-run setup NAME`.
+type Install struct {
+	Name    string // of the group: transformers, ollama, onnxruntime-gpu
+	Summary string // what it gets, from where, how large
+	Run     func(ctx context.Context, say func(string)) error
+}
+
+// Installs lists what can be installed, by name, each once.
+func Installs() map[string]*Install {
+	out := map[string]*Install{}
+	for _, b := range registry {
+		if b.Install != nil {
+			out[b.Install.Name] = b.Install
+		}
+	}
+	return out
 }
 
 // Capabilities is what a backend declares it can do. What it does not declare is never tried and never faked.
 type Capabilities struct {
 	Modes      []record.Mode       `json:"modes"`
 	Precisions []string            `json:"precisions"`
-	Settings   map[string][]string `json:"settings"` // allowed values, the first being the default
+	Settings   map[string][]string `json:"settings"` // allowed values, the first being the default; no values: any text
 }
 
 // Spec is which model to open and how.
@@ -50,15 +75,30 @@ type Task struct {
 	Mode         record.Mode     `json:"mode"`
 	Prompt       workload.Prompt `json:"prompt"`
 	MaxNewTokens int             `json:"max_new_tokens"` // per sequence; prefill ignores it
+	// Concurrency is how many requests are in flight at once: the prompt's sequences are dealt out to so many jobs of equal
+	// size. A Go engine sees only the single job's task, as package worker deals them out; 0 and 1 are one request.
+	Concurrency int     `json:"concurrency"`
+	Temperature float64 `json:"temperature"` // 0 is greedy decoding
+	Seed        int64   `json:"seed"`        // of sampling
+	// Offset is the number of the first sequence within the run, which the choice of a sampled token depends on.
+	Offset int `json:"offset"`
 }
 
 // Engine is a loaded model.
 type Engine interface {
-	// Prepare allocates everything that running the task needs, so that a measured run allocates next to nothing.
+	// Prepare allocates everything that running the task needs, so that a measured run allocates next to nothing. Jobs of one
+	// engine may run at the same time.
 	Prepare(task Task) (Job, error)
 	// Info names what did the work: library and version, device, providers.
 	Info() map[string]string
 	Close() error
+}
+
+// Remote is an engine whose work is done by other processes of this machine, such as a server: their memory and their time
+// on the CPUs are the run's.
+type Remote interface {
+	// Processes lists their ids; their children count with them.
+	Processes() []int
 }
 
 // Job is a prepared task.
@@ -76,8 +116,17 @@ type Result struct {
 	// Generated counts new tokens over the batch, the EOS of a sequence included; 0 for prefill.
 	Generated int64
 	// Output is the new token ids of each sequence, and for prefill the one id that greedy decoding would choose next.
+	// It is nil where a server does not tell.
 	Output [][]int64
+	// Requests is the latency of each request where several were in flight, else nil.
+	Requests []time.Duration
+	Server   *ServerTimes // a server's own counters; nil where the backend is no server or does not tell
+	Cached   int64        // prompt tokens that came from a cache instead of being computed
+	Flags    []Flag       // doubts about this run
 }
+
+// ServerTimes is what a server says it spent, beside the client's clock.
+type ServerTimes struct{ Load, Prefill, Decode time.Duration }
 
 var registry = map[string]*Backend{}
 
@@ -120,7 +169,7 @@ func (b *Backend) Supports(spec Spec, mode record.Mode) error {
 		if !ok {
 			return &Unavailable{Reason: SettingUnsupported, Detail: fmt.Sprintf("%s has no setting %q", b.Name, k)}
 		}
-		if !slices.Contains(allowed, v) {
+		if len(allowed) > 0 && !slices.Contains(allowed, v) {
 			return &Unavailable{Reason: SettingUnsupported, Detail: fmt.Sprintf("%s: setting %s: saw %q, want one of %v", b.Name, k, v, allowed)}
 		}
 	}

@@ -75,4 +75,9 @@ func TestReasonsAreDocumented(t *testing.T) {
 			t.Errorf("docs/reasons.md lacks: | `%s` | %s |", reason, text)
 		}
 	}
+	for flag, text := range Flags() {
+		if !strings.Contains(string(doc), "| `"+string(flag)+"` | "+text+" |") {
+			t.Errorf("docs/reasons.md lacks: | `%s` | %s |", flag, text)
+		}
+	}
 }

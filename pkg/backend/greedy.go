@@ -28,10 +28,12 @@ type decoding struct {
 	finished []bool
 	left     int // sequences that have not ended
 	count    int64
+	sampler  *sampler // nil: greedy
 }
 
-func newDecoding(batch, maxNew int, eos int64) *decoding {
-	d := &decoding{eos: eos, out: make([][]int64, batch), next: make([]int64, batch), finished: make([]bool, batch)}
+func newDecoding(task Task, eos int64) *decoding {
+	batch, maxNew := task.Prompt.Batch(), task.MaxNewTokens
+	d := &decoding{eos: eos, out: make([][]int64, batch), next: make([]int64, batch), finished: make([]bool, batch), sampler: newSampler(task)}
 	for i := range d.out {
 		d.out[i] = make([]int64, 0, maxNew)
 	}
@@ -53,7 +55,7 @@ func (d *decoding) step(logits []float32, seq, vocab int) error {
 			continue
 		}
 		end := (b*seq + seq) * vocab
-		id, err := argmax(logits[end-vocab : end])
+		id, err := d.choose(logits[end-vocab:end], b)
 		if err != nil {
 			return err
 		}
@@ -66,4 +68,12 @@ func (d *decoding) step(logits []float32, seq, vocab int) error {
 		}
 	}
 	return nil
+}
+
+// choose is the next token of sequence b.
+func (d *decoding) choose(logits []float32, b int) (int64, error) {
+	if d.sampler == nil {
+		return argmax(logits)
+	}
+	return d.sampler.sample(logits, b, len(d.out[b]))
 }

@@ -70,12 +70,11 @@ func openCPU(_ context.Context, spec Spec) (Engine, error) {
 
 // ortEngine holds the sessions of one model.
 type ortEngine struct {
-	spec    Spec
-	folder  *model.Folder
-	lib     ortlib.Library
-	plain   *ort.DynamicAdvancedSession // model.onnx, nil until needed
-	kv      *ort.DynamicAdvancedSession // model_kv.onnx, nil until needed
-	scratch []float32                   // logits, shared by all jobs as only one runs at a time
+	spec   Spec
+	folder *model.Folder
+	lib    ortlib.Library
+	plain  *ort.DynamicAdvancedSession // model.onnx, nil until needed
+	kv     *ort.DynamicAdvancedSession // model_kv.onnx, nil until needed
 }
 
 // Info implements Engine.
@@ -160,12 +159,4 @@ func (e *ortEngine) open(path string, in, out []string) (_ *ort.DynamicAdvancedS
 		return nil, &Unavailable{Reason: ModelFailed, Detail: fmt.Sprintf("%s: %v", path, err)}
 	}
 	return s, nil
-}
-
-// logits returns n values of scratch memory.
-func (e *ortEngine) logits(n int) []float32 {
-	if len(e.scratch) < n {
-		e.scratch = make([]float32, n)
-	}
-	return e.scratch[:n]
 }

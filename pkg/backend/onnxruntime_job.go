@@ -35,12 +35,13 @@ func (p *pass) close() error {
 	return errors.Join(errs...)
 }
 
-// newPass allocates ids [batch, seq], mask [batch, past+seq] and logits [batch, seq, vocab].
-func (e *ortEngine) newPass(session *ort.DynamicAdvancedSession, batch, seq, past int) (*pass, error) {
+// newPass allocates ids [batch, seq] and mask [batch, past+seq]; logits [batch, seq, vocab] stand in scratch, which the
+// passes of a job share as only one of them runs at a time.
+func (e *ortEngine) newPass(session *ort.DynamicAdvancedSession, scratch []float32, batch, seq, past int) (*pass, error) {
 	p := &pass{session: session, batch: batch, seq: seq,
 		ids: make([]int64, batch*seq), mask: make([]int64, batch*(past+seq))}
 	vocab := e.folder.Config.VocabSize
-	p.logits = e.logits(batch * seq * vocab)
+	p.logits = scratch[:batch*seq*vocab]
 	err := errors.Join(
 		addTensor(&p.in, p.ids, batch, seq),
 		addTensor(&p.in, p.mask, batch, past+seq),
@@ -49,6 +50,11 @@ func (e *ortEngine) newPass(session *ort.DynamicAdvancedSession, batch, seq, pas
 		return nil, errors.Join(err, p.close())
 	}
 	return p, nil
+}
+
+// scratch has room for the logits of batch x seq tokens.
+func (e *ortEngine) scratch(batch, seq int) []float32 {
+	return make([]float32, batch*seq*e.folder.Config.VocabSize)
 }
 
 // addTensor appends a tensor over data to list.
@@ -90,7 +96,8 @@ func (e *ortEngine) preparePrefill(task Task) (Job, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := e.newPass(s, task.Prompt.Batch(), task.Prompt.Tokens(), 0)
+	batch, seq := task.Prompt.Batch(), task.Prompt.Tokens()
+	p, err := e.newPass(s, e.scratch(batch, seq), batch, seq, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -178,7 +185,7 @@ func (j *generateJob) Close() error {
 func (e *ortEngine) newGenerateJob(task Task) *generateJob {
 	return &generateJob{
 		vocab: e.folder.Config.VocabSize,
-		state: newDecoding(task.Prompt.Batch(), task.MaxNewTokens, int64(e.folder.Config.EOSTokenID)),
+		state: newDecoding(task, int64(e.folder.Config.EOSTokenID)),
 		itl:   make([]time.Duration, 0, task.MaxNewTokens),
 	}
 }
@@ -190,8 +197,10 @@ func (e *ortEngine) prepareUncached(task Task) (Job, error) {
 		return nil, err
 	}
 	j := e.newGenerateJob(task)
+	batch, longest := task.Prompt.Batch(), task.Prompt.Tokens()+task.MaxNewTokens-1
+	scratch := e.scratch(batch, longest)
 	for step := range task.MaxNewTokens {
-		p, err := e.newPass(s, task.Prompt.Batch(), task.Prompt.Tokens()+step, 0)
+		p, err := e.newPass(s, scratch, batch, task.Prompt.Tokens()+step, 0)
 		if err != nil {
 			return nil, errors.Join(err, j.Close())
 		}

@@ -16,13 +16,13 @@ func (e *ortEngine) prepareCached(task Task) (Job, error) {
 	}
 	j := e.newGenerateJob(task)
 	batch, prompt := task.Prompt.Batch(), task.Prompt.Tokens()
-	cache := e.newCache(batch, prompt+task.MaxNewTokens-1)
+	cache, scratch := e.newCache(batch, prompt+task.MaxNewTokens-1), e.scratch(batch, prompt)
 	for step := range task.MaxNewTokens {
 		seq, past := 1, prompt+step-1
 		if step == 0 {
 			seq, past = prompt, 0
 		}
-		p, err := e.newCachedPass(s, cache, step, batch, seq, past)
+		p, err := e.newCachedPass(s, cache, scratch, step, batch, seq, past)
 		if err != nil {
 			return nil, errors.Join(err, j.Close())
 		}
@@ -55,8 +55,8 @@ func (e *ortEngine) newCache(batch, tokens int) *kvCache {
 
 // newCachedPass is newPass with the cache's tensors: past in from the side that the pass before wrote, present out into
 // the other.
-func (e *ortEngine) newCachedPass(s *ort.DynamicAdvancedSession, c *kvCache, step, batch, seq, past int) (*pass, error) {
-	p, err := e.newPass(s, batch, seq, past)
+func (e *ortEngine) newCachedPass(s *ort.DynamicAdvancedSession, c *kvCache, scratch []float32, step, batch, seq, past int) (*pass, error) {
+	p, err := e.newPass(s, scratch, batch, seq, past)
 	if err != nil {
 		return nil, err
 	}

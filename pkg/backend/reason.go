@@ -15,6 +15,13 @@ const (
 	ModeUnsupported      Reason = "mode_unsupported"
 	PrecisionUnsupported Reason = "precision_unsupported"
 	SettingUnsupported   Reason = "setting_unsupported"
+	PromptUnsupported    Reason = "prompt_unsupported"
+	PythonNotFound       Reason = "python_not_found"
+	GPUNotFound          Reason = "gpu_not_found"
+	ProviderNotTaken     Reason = "provider_not_taken"
+	ServerNotFound       Reason = "server_not_found"
+	ServerRefused        Reason = "server_refused"
+	ServerModelNotFound  Reason = "server_model_not_found"
 )
 
 // Why a run broke: status error.
@@ -24,6 +31,8 @@ const (
 	WorkerCrashed Reason = "worker_crashed"
 	WorkerTimeout Reason = "worker_timeout"
 	WorkerGaveUp  Reason = "worker_gave_up"
+	OutOfMemory   Reason = "out_of_memory"
+	ServerLost    Reason = "server_lost"
 )
 
 // Reasons describes every reason, for the documentation and the test that keeps it true.
@@ -37,11 +46,49 @@ func Reasons() map[Reason]string {
 		ModeUnsupported:      "The backend cannot do this mode by its nature.",
 		PrecisionUnsupported: "The backend does not offer this precision.",
 		SettingUnsupported:   "The backend does not know this setting or value.",
+		PromptUnsupported:    "The backend takes text, and no text stands for the prompt's token ids; or the server counts its tokens otherwise.",
+		PythonNotFound:       "There is no Python with the packages that the backend needs.",
+		GPUNotFound:          "There is no GPU that the backend could use, or no driver for it.",
+		ProviderNotTaken:     "ONNX Runtime did not take the execution provider that the backend stands for.",
+		ServerNotFound:       "No server answers where the backend looks for one.",
+		ServerRefused:        "The server answered with an error, such as a key that it does not accept.",
+		ServerModelNotFound:  "The server does not have the model and cannot be given it.",
 		RunFailed:            "The backend reported an error while running.",
 		OutputInvalid:        "The backend gave logits that are not numbers.",
 		WorkerCrashed:        "The worker process ended in the middle of a run (crash, kill, out of memory).",
 		WorkerTimeout:        "The run took longer than the time limit and its worker was killed.",
 		WorkerGaveUp:         "The worker of this backend crashed or hung several times in a row, so the rest was not tried.",
+		OutOfMemory:          "The worker could not get memory, or the system killed it for lack of it.",
+		ServerLost:           "The server stopped answering in the middle of a run.",
+	}
+}
+
+// Flag is a doubt about a run that was measured, in one word.
+type Flag string
+
+// The flags.
+const (
+	PromptCached     Flag = "prompt_cached"
+	Recompiled       Flag = "recompiled"
+	MergedTokens     Flag = "merged_tokens"
+	ProviderFallback Flag = "provider_fallback"
+	ForeignLoad      Flag = "foreign_load"
+	CPUSteal         Flag = "cpu_steal"
+	ForeignGPU       Flag = "foreign_gpu"
+	NotCooledDown    Flag = "not_cooled_down"
+)
+
+// Flags describes every flag, for the documentation and the test that keeps it true.
+func Flags() map[Flag]string {
+	return map[Flag]string{
+		PromptCached:     "The server took prompt tokens from a cache, so prefill did less than its work.",
+		Recompiled:       "The compiler compiled inside the measured window.",
+		MergedTokens:     "The server sent several tokens in one piece, so there are fewer gaps between tokens than tokens.",
+		ProviderFallback: "Part of the graph ran on the CPU instead of the execution provider.",
+		ForeignLoad:      "Other processes used more than 5% of the CPUs' time in the window.",
+		CPUSteal:         "Other virtual machines took more than 1% of the CPUs' time in the window.",
+		ForeignGPU:       "Other processes computed on the GPU in the window.",
+		NotCooledDown:    "The machine had not cooled down to where it began when the time for that was over.",
 	}
 }
 

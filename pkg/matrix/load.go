@@ -54,7 +54,7 @@ func Parse(name string, data []byte) (*Matrix, error) {
 		return nil, cli.BadInput(syntaxError(name, err))
 	}
 	m := &Matrix{
-		Model: DefaultModel, Seed: DefaultSeed, Repetitions: DefaultRepetitions, Warmups: DefaultWarmups,
+		Model: DefaultModel, Seed: DefaultSeed, Repetitions: DefaultRepetitions, Sessions: DefaultSessions, Warmups: DefaultWarmups,
 		Order: DefaultOrder, MaxNewTokens: DefaultMaxNew, MinWindow: DefaultMinWindow, Timeout: DefaultTimeout,
 		source: source{name: name, file: file},
 	}
@@ -105,6 +105,9 @@ func (m *Matrix) complete() error {
 func (m *Matrix) completeScenario(i int) error {
 	s := &m.Scenarios[i]
 	field := fmt.Sprintf("scenarios[%d]", i)
+	if s.Concurrency == 0 {
+		s.Concurrency = 1
+	}
 	if s.MaxNewTokens == 0 {
 		s.MaxNewTokens = m.MaxNewTokens
 	}
@@ -133,6 +136,8 @@ const (
 	maxBatch       = 4096
 	maxTokens      = 1 << 20
 	maxRepetitions = 1_000_000
+	maxSessions    = 1000
+	maxTemperature = 100
 )
 
 // nameForm is what experiment, backend and scenario names look like: they end up in run ids, file names and tables.
@@ -181,11 +186,18 @@ func (m *Matrix) validate() error {
 		f.add("model", "nothing", "a preset's name or a model folder")
 	}
 	f.between("repetitions", int64(m.Repetitions), 1, maxRepetitions)
+	f.between("sessions", int64(m.Sessions), 1, maxSessions)
 	f.between("warmups", int64(m.Warmups), 0, maxRepetitions)
 	f.between("threads", int64(m.Threads), 0, maxBatch)
 	f.between("max_new_tokens", int64(m.MaxNewTokens), 1, maxTokens)
 	if m.MinWindow < 0 {
 		f.add("min_window", m.MinWindow.String(), "a duration of at least 0s, such as 500ms")
+	}
+	if m.Cooldown < 0 {
+		f.add("cooldown", m.Cooldown.String(), "a duration of at least 0s, such as 1m")
+	}
+	if !(m.Temperature >= 0 && m.Temperature <= maxTemperature) {
+		f.add("temperature", fmt.Sprint(m.Temperature), fmt.Sprintf("a number from 0 to %d", maxTemperature))
 	}
 	if m.Timeout <= m.MinWindow {
 		f.add("timeout", m.Timeout.String(), "a duration longer than min_window, such as 2m")
@@ -248,6 +260,10 @@ func (m *Matrix) validateScenarios(f *faults) {
 		f.between(field+".batch_size", s.BatchSize, 1, maxBatch)
 		f.between(field+".prompt_tokens", int64(s.PromptTokens), 1, maxTokens)
 		f.between(field+".max_new_tokens", int64(s.MaxNewTokens), 1, maxTokens)
+		f.between(field+".concurrency", s.Concurrency, 1, maxBatch)
+		if s.Concurrency > 0 && s.BatchSize%s.Concurrency != 0 {
+			f.add(field+".concurrency", fmt.Sprint(s.Concurrency), fmt.Sprintf("a divisor of the batch size %d, as each request has the same number of sequences", s.BatchSize))
+		}
 		if seen[s.Name] {
 			f.add(field+".name", quote(s.Name), "each scenario's name once")
 		}

@@ -25,6 +25,7 @@ const (
 // Defaults of a matrix file's fields.
 const (
 	DefaultRepetitions = 7
+	DefaultSessions    = 1
 	DefaultWarmups     = 2
 	DefaultOrder       = Interleaved
 	DefaultSeed        = 42
@@ -43,7 +44,10 @@ type Matrix struct {
 	Experiment   string        `yaml:"experiment" json:"experiment"`
 	Model        string        `yaml:"model" json:"model"`                   // a preset's name or a model folder
 	Seed         int64         `yaml:"seed" json:"seed"`                     // of the order and of prompts given as counts
-	Repetitions  int           `yaml:"repetitions" json:"repetitions"`       // measured runs per cell
+	Repetitions  int           `yaml:"repetitions" json:"repetitions"`       // measured runs per cell and session
+	Sessions     int           `yaml:"sessions" json:"sessions"`             // worker processes per backend, one after the other
+	Cooldown     time.Duration `yaml:"cooldown" json:"cooldown_ns"`          // before each worker, until the machine is as cool as at first, at most; 0: none
+	Temperature  float64       `yaml:"temperature" json:"temperature"`       // of sampling; 0: greedy
 	Warmups      int           `yaml:"warmups" json:"warmups"`               // unmeasured runs before a cell's first; 0: none
 	Order        Order         `yaml:"order" json:"order"`                   //
 	Modes        []record.Mode `yaml:"modes" json:"modes"`                   // default: all
@@ -68,7 +72,8 @@ type Backend struct {
 // Scenario is one input shape, given as token counts or as text.
 type Scenario struct {
 	Name         string       `yaml:"name" json:"name"`
-	BatchSize    int64        `yaml:"batch_size" json:"batch_size"`         // sequences in one forward pass; default 1, or one for each prompt
+	BatchSize    int64        `yaml:"batch_size" json:"batch_size"`         // sequences in all; default 1, or one for each prompt
+	Concurrency  int64        `yaml:"concurrency" json:"concurrency"`       // requests in flight at once, each with its share of the sequences; default 1
 	PromptTokens units.Tokens `yaml:"prompt_tokens" json:"prompt_tokens"`   // per sequence; given, or counted from Prompts
 	Prompts      []string     `yaml:"prompts" json:"prompts,omitempty"`     // text, instead of prompt_tokens
 	MaxNewTokens units.Tokens `yaml:"max_new_tokens" json:"max_new_tokens"` // 0: the matrix's

@@ -26,12 +26,23 @@ func (s *Step) CellID() string {
 	return s.RunID[:len(s.RunID)-len(fmt.Sprintf("/s%d/r%d", s.Session, s.Repetition))]
 }
 
-// Plan lists every run in the order of execution: backend by backend as the file has them, and within a backend as
-// Order says. The same file gives the same plan.
+// Plan lists every run in the order of execution. Each session is a block: every backend once, in an order drawn anew
+// (but with the order sequential, which keeps the file's), and within a backend its cells as Order says. The same file
+// gives the same plan.
 func (m *Matrix) Plan() []Step {
 	var steps []Step
-	for i := range m.Backends {
-		steps = append(steps, m.planBackend(&m.Backends[i])...)
+	rng := rand.New(rand.NewPCG(uint64(m.Seed), hash64("backends")))
+	for session := range m.Sessions {
+		order := make([]int, len(m.Backends))
+		for i := range order {
+			order[i] = i
+		}
+		if m.Order != Sequential {
+			rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
+		}
+		for _, i := range order {
+			steps = append(steps, m.planBackend(&m.Backends[i], session)...)
+		}
 	}
 	for i := range steps {
 		steps[i].OrderIndex = int64(i)
@@ -39,24 +50,24 @@ func (m *Matrix) Plan() []Step {
 	return steps
 }
 
-func (m *Matrix) planBackend(b *Backend) []Step {
+func (m *Matrix) planBackend(b *Backend, session int) []Step {
 	cells := m.cells(b)
 	var steps []Step
 	if m.Order == Sequential {
 		for _, c := range cells {
 			for r := range m.Repetitions {
-				steps = append(steps, c.at(r))
+				steps = append(steps, c.at(session, r))
 			}
 		}
 		return steps
 	}
-	rng := rand.New(rand.NewPCG(uint64(m.Seed), hash64(m.backendID(b))))
+	rng := rand.New(rand.NewPCG(uint64(m.Seed), hash64(fmt.Sprintf("%s/s%d", m.backendID(b), session))))
 	for r := range m.Repetitions {
 		if m.Order == Interleaved {
 			rng.Shuffle(len(cells), func(i, j int) { cells[i], cells[j] = cells[j], cells[i] })
 		}
 		for _, c := range cells {
-			steps = append(steps, c.at(r))
+			steps = append(steps, c.at(session, r))
 		}
 	}
 	return steps
@@ -74,8 +85,8 @@ func (m *Matrix) cells(b *Backend) []Step {
 	return out
 }
 
-func (s Step) at(repetition int) Step {
-	s.Repetition = int64(repetition)
+func (s Step) at(session, repetition int) Step {
+	s.Session, s.Repetition = int64(session), int64(repetition)
 	s.RunID = fmt.Sprintf("%s/s%d/r%d", s.RunID, s.Session, s.Repetition)
 	return s
 }

@@ -30,7 +30,10 @@ type Run struct {
 	Repetition   int64        `json:"repetition"`     // from 0
 	OrderIndex   int64        `json:"order_index"`    // place in the executed order, from 0
 	Seed         int64        `json:"seed"`
-	Threads      int64        `json:"threads"` // intra-op threads asked of the backend; 0 where it chose itself
+	Threads      int64        `json:"threads"`      // intra-op threads asked of the backend; 0 where it chose itself
+	Concurrency  int64        `json:"concurrency"`  // requests in flight at once, each of batch_size/concurrency sequences; 0 reads as 1
+	Temperature  float64      `json:"temperature"`  // of sampling; 0 is greedy decoding
+	CPUAffinity  string       `json:"cpu_affinity"` // logical CPUs that the worker may use, as 0-3,8; empty where it is not bound
 	Status       Status       `json:"status"`
 	Reason       string       `json:"reason"` // machine-readable, empty when ok
 	Detail       string       `json:"detail"` // for people, empty when ok
@@ -50,6 +53,21 @@ type Run struct {
 	GCDuringWindow  *int64                 `json:"gc_during_window"` // garbage collections inside the window; 0 is the promise
 	ToolGapNS       *int64                 `json:"tool_gap_ns"`      // time the tool itself took since the worker's previous run ended
 	OutputHash      string                 `json:"output_hash"`      // SHA-256 of the token ids that came out
+	OutputIDs       []int64                `json:"output_ids"`       // those ids, sequence after sequence; null where a server does not tell them
+
+	RequestNS          []int64        `json:"request_latency_ns"`    // with concurrency: latency of each request, mean over iterations
+	ModelLoadNS        *int64         `json:"model_load_ns"`         // loading the model in this session; not part of any latency
+	CompileNS          *int64         `json:"compile_ns"`            // compiling for this cell in this session; not part of any latency
+	GraphBreaks        *int64         `json:"graph_breaks"`          // places where the compiler fell back to the interpreter
+	Recompiles         *int64         `json:"recompiles"`            // compilations inside the window; 0 is the promise
+	ServerLoadNS       *int64         `json:"server_load_ns"`        // the server's own counters, per iteration
+	ServerPrefillNS    *int64         `json:"server_prefill_ns"`     //
+	ServerDecodeNS     *int64         `json:"server_decode_ns"`      //
+	CachedPromptTokens *int64         `json:"cached_prompt_tokens"`  // prompt tokens that came from a cache instead of being computed
+	CPUStealPct        *units.Percent `json:"cpu_steal_pct"`         // of the CPUs' time in the window, taken by other virtual machines
+	ForeignCPUPct      *units.Percent `json:"foreign_cpu_pct"`       // of the CPUs' time in the window, used by processes that are not the run's
+	ForeignGPUProcs    *int64         `json:"foreign_gpu_processes"` // that computed on the GPU beside the run's, at most
+	Flags              string         `json:"flags"`                 // doubts about the run, comma-separated codes (docs/reasons.md)
 
 	EnergyJoules    *units.Joules  `json:"energy_joules"` // per iteration
 	PowerMeanW      *units.Watts   `json:"power_mean_w"`  // of the device that did the work
@@ -93,6 +111,8 @@ func (r *Run) Validate() error {
 	atLeast(c, "batch_size", r.BatchSize, 1)
 	atLeast(c, "prompt_tokens", r.PromptTokens, 1)
 	atLeast(c, "max_new_tokens", r.MaxNewTokens, 0)
+	atLeast(c, "concurrency", r.Concurrency, 0)
+	atLeast(c, "temperature", r.Temperature, 0)
 	grade(c, r.EnergyGrade)
 	if r.Status == OK {
 		r.validateMeasured(c)
@@ -127,12 +147,26 @@ func (r *Run) validateMeasured(c *checker) {
 	if r.StartUnixNS != nil && r.EndUnixNS != nil && *r.EndUnixNS <= *r.StartUnixNS {
 		c.fail("end_unix_ns", *r.EndUnixNS, fmt.Sprintf("a time after start_unix_ns %d", *r.StartUnixNS))
 	}
+	r.validateCircumstances(c)
 	nonNegative(c, "energy_joules", r.EnergyJoules)
 	nonNegative(c, "power_mean_w", r.PowerMeanW)
 	nonNegative(c, "gpu_power_mean_w", r.GPUPowerMeanW)
 	nonNegative(c, "cpu_power_mean_w", r.CPUPowerMeanW)
 	finite(c, "gpu_temp_mean_c", r.GPUTempMeanC)
 	nonNegative(c, "gpu_util_mean_pct", r.GPUUtilMeanPct)
+}
+
+// validateCircumstances checks what was noted beside the times.
+func (r *Run) validateCircumstances(c *checker) {
+	for name, v := range map[string]*int64{
+		"model_load_ns": r.ModelLoadNS, "compile_ns": r.CompileNS, "graph_breaks": r.GraphBreaks, "recompiles": r.Recompiles,
+		"server_load_ns": r.ServerLoadNS, "server_prefill_ns": r.ServerPrefillNS, "server_decode_ns": r.ServerDecodeNS,
+		"cached_prompt_tokens": r.CachedPromptTokens, "foreign_gpu_processes": r.ForeignGPUProcs,
+	} {
+		nonNegative(c, name, v)
+	}
+	nonNegative(c, "cpu_steal_pct", r.CPUStealPct)
+	nonNegative(c, "foreign_cpu_pct", r.ForeignCPUPct)
 }
 
 // validateAbsent checks a run that did not end ok: a reason, and nothing that looks like a measurement.

@@ -1,6 +1,8 @@
 package runner
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/banterhearts/bh/pkg/backend"
@@ -32,6 +34,8 @@ func (s *session) blank(step *matrix.Step) *record.Run {
 		OrderIndex:   step.OrderIndex,
 		Seed:         s.Matrix.Seed,
 		Threads:      int64(s.spec.Threads),
+		Concurrency:  max(step.Scenario.Concurrency, 1),
+		Temperature:  s.Matrix.Temperature,
 	}
 	if step.Mode != record.Prefill {
 		r.MaxNewTokens = step.Scenario.MaxNewTokens
@@ -65,7 +69,24 @@ func complete(r *record.Run, w *worker.Window) {
 	if w.GapNS > 0 {
 		r.ToolGapNS = &w.GapNS
 	}
-	r.OutputHash = w.OutputHash
+	if w.VRAMPeakBytes != nil {
+		r.VRAMPeakBytes = units.Ptr(units.Bytes(*w.VRAMPeakBytes))
+	}
+	r.OutputHash, r.OutputIDs = worker.Hash(w.Output), slices.Concat(w.Output...)
+	r.RequestNS, r.Recompiles = w.RequestNS, w.Recompiles
+	if w.Server != nil {
+		r.ServerLoadNS, r.ServerPrefillNS, r.ServerDecodeNS = &w.Server.LoadNS, &w.Server.PrefillNS, &w.Server.DecodeNS
+		r.CachedPromptTokens = &w.Cached
+	}
+	r.Flags = strings.Join(w.Flags, ",")
+}
+
+// circumstances notes what belongs to the worker and not to the window.
+func (s *session) circumstances(r *record.Run, step *matrix.Step) {
+	r.ModelLoadNS = &s.opened.LoadNS
+	if c := s.warm[step.CellID()]; c != nil {
+		r.CompileNS, r.GraphBreaks = &c.NS, &c.GraphBreaks
+	}
 }
 
 // setReason makes the record one of a run without measurements.

@@ -75,7 +75,7 @@ func Run(ctx context.Context, opt Options) (*Outcome, error) {
 	steps := Remaining(opt.Matrix, opt.Done)
 	for len(steps) > 0 {
 		n := 1
-		for n < len(steps) && steps[n].Backend == steps[0].Backend {
+		for n < len(steps) && steps[n].Backend == steps[0].Backend && steps[n].Session == steps[0].Session {
 			n++
 		}
 		if err := r.backend(ctx, steps[:n]); err != nil {

@@ -18,11 +18,12 @@ type session struct {
 	*run
 	backend *backend.Backend
 	spec    backend.Spec
-	client  *worker.Client  // nil when none runs
-	warm    map[string]bool // cells that the present worker has prepared and warmed up
-	missing error           // why the backend cannot work here, once that is known
-	crashes int             // in a row
-	before  []record.Sample // taken between the last window and the present one, not handed over yet
+	client  *worker.Client             // nil when none runs
+	opened  *worker.Opened             // what the present worker said of itself
+	warm    map[string]*worker.Compile // cells that the present worker has prepared and warmed up, and what that compiled
+	missing error                      // why the backend cannot work here, once that is known
+	crashes int                        // in a row
+	before  []record.Sample            // taken between the last window and the present one, not handed over yet
 }
 
 // step runs one step and hands the record over, whatever came of it.
@@ -37,6 +38,7 @@ func (s *session) step(ctx context.Context, step *matrix.Step) error {
 		return errors.Join(s.hand(step, rec), s.Sink.Samples(s.taken()))
 	}
 	complete(rec, w)
+	s.circumstances(rec, step)
 	samples := append(s.taken(), s.sweep()...)
 	energy.Apply(rec, s.recent)
 	s.forget(w.EndUnixNS)
@@ -63,11 +65,12 @@ func (s *session) measure(ctx context.Context, step *matrix.Step) (*worker.Windo
 		return nil, err
 	}
 	cell := step.CellID()
-	if !s.warm[cell] {
-		if err := s.warmUp(ctx, step, cell); err != nil {
+	if _, done := s.warm[cell]; !done {
+		compiled, err := s.warmUp(ctx, step, cell)
+		if err != nil {
 			return nil, err
 		}
-		s.warm[cell] = true
+		s.warm[cell] = compiled
 	}
 	s.before = s.sweep()
 	w, err := s.client.Measure(ctx, cell, s.Matrix.MinWindow, s.Matrix.Timeout)
@@ -92,8 +95,8 @@ func (s *session) ready(ctx context.Context) error {
 	if err != nil {
 		return &backend.RunError{Reason: backend.WorkerCrashed, Detail: err.Error()}
 	}
-	s.client, s.warm = client, map[string]bool{}
-	info, err := client.Open(ctx, s.backend.Name, s.spec, OpenLimit)
+	s.client, s.warm = client, map[string]*worker.Compile{}
+	opened, err := client.Open(ctx, s.backend.Name, s.spec, OpenLimit)
 	var missing *backend.Unavailable
 	if errors.As(err, &missing) {
 		s.missing = missing
@@ -101,15 +104,17 @@ func (s *session) ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.out.Engines[s.backend.Name] = info
+	s.opened = opened
+	s.out.Engines[s.backend.Name] = opened.Info
 	return nil
 }
 
 // warmUp prepares a cell and runs it unmeasured.
-func (s *session) warmUp(ctx context.Context, step *matrix.Step, cell string) error {
-	task := backend.Task{Mode: step.Mode, Prompt: s.prompts[step.Scenario.Name], MaxNewTokens: int(step.Scenario.MaxNewTokens)}
+func (s *session) warmUp(ctx context.Context, step *matrix.Step, cell string) (*worker.Compile, error) {
+	task := backend.Task{Mode: step.Mode, Prompt: s.prompts[step.Scenario.Name], MaxNewTokens: int(step.Scenario.MaxNewTokens),
+		Concurrency: int(step.Scenario.Concurrency), Temperature: s.Matrix.Temperature, Seed: s.Matrix.Seed}
 	if err := s.client.Prepare(ctx, cell, task, OpenLimit); err != nil {
-		return err
+		return nil, err
 	}
 	limit := s.Matrix.Timeout * time.Duration(max(s.Matrix.Warmups, 1))
 	return s.client.Warmup(ctx, cell, s.Matrix.Warmups, limit)

@@ -77,9 +77,12 @@ func (c *Client) read(stdout io.Reader) {
 }
 
 // Open makes the worker load a model and returns what it says of itself.
-func (c *Client) Open(ctx context.Context, name string, spec backend.Spec, limit time.Duration) (map[string]string, error) {
+func (c *Client) Open(ctx context.Context, name string, spec backend.Spec, limit time.Duration) (*Opened, error) {
 	rep, err := c.call(ctx, request{Op: opOpen, Backend: name, Spec: &spec}, limit)
-	return rep.Info, err
+	if err == nil && rep.Opened == nil {
+		err = c.kill(backend.WorkerCrashed, "the worker answered without saying what it opened")
+	}
+	return rep.Opened, err
 }
 
 // Prepare makes the worker allocate what a cell's task needs.
@@ -88,10 +91,10 @@ func (c *Client) Prepare(ctx context.Context, cell string, task backend.Task, li
 	return err
 }
 
-// Warmup makes the worker run a cell's task without measuring.
-func (c *Client) Warmup(ctx context.Context, cell string, times int, limit time.Duration) error {
-	_, err := c.call(ctx, request{Op: opWarmup, Cell: cell, Times: times}, limit)
-	return err
+// Warmup makes the worker run a cell's task without measuring, and returns what that compiled; nil where nothing compiles.
+func (c *Client) Warmup(ctx context.Context, cell string, times int, limit time.Duration) (*Compile, error) {
+	rep, err := c.call(ctx, request{Op: opWarmup, Cell: cell, Times: times}, limit)
+	return rep.Compile, err
 }
 
 // Measure measures one window of a cell's task.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"runtime/metrics"
+	"slices"
 	"time"
 
 	"github.com/banterhearts/bh/pkg/backend"
@@ -19,6 +20,10 @@ type meter struct {
 	iterations           []int64
 	ttft                 int64
 	itl                  []int64
+	requests             []int64
+	server               *Server
+	cached               int64
+	flags                []string
 	last                 backend.Result
 }
 
@@ -46,6 +51,26 @@ func (m *meter) add(res backend.Result) {
 			m.itl[i] += int64(gap)
 		}
 	}
+	if m.requests == nil && res.Requests != nil {
+		m.requests = make([]int64, len(res.Requests))
+	}
+	for i, d := range res.Requests {
+		m.requests[i] += int64(d)
+	}
+	if res.Server != nil {
+		if m.server == nil {
+			m.server = &Server{}
+		}
+		m.server.LoadNS += int64(res.Server.Load)
+		m.server.PrefillNS += int64(res.Server.Prefill)
+		m.server.DecodeNS += int64(res.Server.Decode)
+	}
+	m.cached = max(m.cached, res.Cached)
+	for _, f := range res.Flags {
+		if !slices.Contains(m.flags, string(f)) {
+			m.flags = append(m.flags, string(f))
+		}
+	}
 	m.last = res
 }
 
@@ -53,8 +78,13 @@ func (m *meter) add(res backend.Result) {
 // wall clock cannot make a window negative.
 func (m *meter) window() *Window {
 	n := int64(len(m.iterations))
-	for i := range m.itl {
-		m.itl[i] /= n
+	for _, sums := range [][]int64{m.itl, m.requests} {
+		for i := range sums {
+			sums[i] /= n
+		}
+	}
+	if m.server != nil {
+		m.server = &Server{LoadNS: m.server.LoadNS / n, PrefillNS: m.server.PrefillNS / n, DecodeNS: m.server.DecodeNS / n}
 	}
 	start := m.start.UnixNano()
 	w := &Window{
@@ -64,7 +94,11 @@ func (m *meter) window() *Window {
 		TTFTNS:      m.ttft / n,
 		ITLNS:       m.itl,
 		Generated:   m.last.Generated,
-		OutputHash:  hashTokens(m.last.Output),
+		Output:      m.last.Output,
+		RequestNS:   m.requests,
+		Server:      m.server,
+		Cached:      m.cached,
+		Flags:       m.flags,
 	}
 	if !m.prevEnd.IsZero() {
 		w.GapNS = int64(m.start.Sub(m.prevEnd))
@@ -72,8 +106,12 @@ func (m *meter) window() *Window {
 	return w
 }
 
-// hashTokens is the SHA-256 of the token ids: for each sequence its length and its ids, as little-endian 64-bit integers.
-func hashTokens(output [][]int64) string {
+// Hash is the SHA-256 of the token ids: for each sequence its length and its ids, as little-endian 64-bit integers. It is
+// empty where the ids are not known.
+func Hash(output [][]int64) string {
+	if output == nil {
+		return ""
+	}
 	h := sha256.New()
 	var b [8]byte
 	put := func(v int64) {

@@ -3,7 +3,7 @@
 // speaks with it.
 //
 // The protocol is one JSON object per line: requests on the worker's standard input, one reply for each on its standard
-// output, in order. Standard error is for people. Version 1 knows four requests: open a model, prepare a task, warm it
+// output, in order. Standard error is for people. Version 2 knows four requests: open a model, prepare a task, warm it
 // up, and measure a window of it. All times are taken inside the worker.
 package worker
 
@@ -14,7 +14,7 @@ import (
 )
 
 // Version is the protocol's version, which every request carries.
-const Version = 1
+const Version = 2
 
 // The requests.
 const (
@@ -40,10 +40,24 @@ type request struct {
 
 // reply is one line from the worker.
 type reply struct {
-	ID     int64             `json:"id"`
-	Error  *failure          `json:"error,omitempty"`
-	Info   map[string]string `json:"info,omitempty"`   // open
-	Window *Window           `json:"window,omitempty"` // measure
+	ID      int64    `json:"id"`
+	Error   *failure `json:"error,omitempty"`
+	Opened  *Opened  `json:"opened,omitempty"`  // open
+	Compile *Compile `json:"compile,omitempty"` // warmup, of a backend that compiles
+	Window  *Window  `json:"window,omitempty"`  // measure
+}
+
+// Opened is what a worker says of itself once the model is loaded.
+type Opened struct {
+	Info   map[string]string `json:"info"`    // library and version, device, weights
+	LoadNS int64             `json:"load_ns"` // start of the library and loading of the model
+	PIDs   []int             `json:"pids"`    // other processes that do the work, see backend.Remote
+}
+
+// Compile is what preparing and warming up a cell compiled.
+type Compile struct {
+	NS          int64 `json:"ns"`
+	GraphBreaks int64 `json:"graph_breaks"`
 }
 
 // failure is an error on its way through the pipe.
@@ -55,19 +69,33 @@ type failure struct {
 
 // Window is what one measured window gave. All but the edges is per iteration.
 type Window struct {
-	StartUnixNS  int64   `json:"start_unix_ns"`
-	EndUnixNS    int64   `json:"end_unix_ns"`
-	IterationNS  []int64 `json:"iteration_ns"` // latency of each iteration
-	TTFTNS       int64   `json:"ttft_ns"`      // mean over iterations; 0 for prefill
-	ITLNS        []int64 `json:"itl_ns"`       // mean over iterations, gap by gap
-	Processed    int64   `json:"tokens_processed"`
-	Generated    int64   `json:"tokens_generated"`
-	OutputHash   string  `json:"output_hash"`
-	RSSPeakBytes *int64  `json:"rss_peak_bytes"` // null where the system does not tell
-	GCs          int64   `json:"gcs"`            // garbage collections inside the window
+	StartUnixNS int64   `json:"start_unix_ns"`
+	EndUnixNS   int64   `json:"end_unix_ns"`
+	IterationNS []int64 `json:"iteration_ns"` // latency of each iteration
+	TTFTNS      int64   `json:"ttft_ns"`      // mean over iterations; 0 for prefill
+	ITLNS       []int64 `json:"itl_ns"`       // mean over iterations, gap by gap
+	Processed   int64   `json:"tokens_processed"`
+	Generated   int64   `json:"tokens_generated"`
+	// Output is the token ids of each sequence in the last iteration, see backend.Result; null where a server does not tell.
+	Output        [][]int64 `json:"output"`
+	RequestNS     []int64   `json:"request_ns"`      // latency of each request, mean over iterations; null but with concurrency
+	RSSPeakBytes  *int64    `json:"rss_peak_bytes"`  // null where the system does not tell
+	VRAMPeakBytes *int64    `json:"vram_peak_bytes"` // null where there is no GPU, or it does not tell
+	GCs           int64     `json:"gcs"`             // garbage collections inside the window
+	Recompiles    *int64    `json:"recompiles"`      // compilations inside the window; null where nothing compiles
+	Server        *Server   `json:"server"`          // null where there is no server, or it does not tell
+	Cached        int64     `json:"cached_prompt_tokens"`
+	Flags         []string  `json:"flags"`
 	// GapNS is the time between the end of the worker's previous window and the start of this one; 0 for the first
 	// window, and where something was prepared or warmed up in between.
 	GapNS int64 `json:"gap_ns"`
+}
+
+// Server is what a server says it spent, mean over iterations.
+type Server struct {
+	LoadNS    int64 `json:"load_ns"`
+	PrefillNS int64 `json:"prefill_ns"`
+	DecodeNS  int64 `json:"decode_ns"`
 }
 
 // CrashError is the end of the worker in the middle of a request.

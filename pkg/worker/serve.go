@@ -100,7 +100,7 @@ func (s *server) answer(req request) (rep reply) {
 	var err error
 	switch req.Op {
 	case opOpen:
-		rep.Info, err = s.open(req)
+		rep.Opened, err = s.open(req)
 	case opPrepare:
 		err = s.prepare(req)
 	case opWarmup:
@@ -116,17 +116,22 @@ func (s *server) answer(req request) (rep reply) {
 	return rep
 }
 
-func (s *server) open(req request) (map[string]string, error) {
+func (s *server) open(req request) (*Opened, error) {
 	b, ok := backend.Lookup(req.Backend)
 	if !ok || req.Spec == nil {
 		return nil, fmt.Errorf("open: saw backend %q with spec %v, want a known one with a spec", req.Backend, req.Spec)
 	}
+	start := time.Now()
 	engine, err := b.Open(s.ctx, *req.Spec)
 	if err != nil {
 		return nil, err
 	}
 	s.engine = engine
-	return engine.Info(), nil
+	opened := &Opened{Info: engine.Info(), LoadNS: int64(time.Since(start))}
+	if r, ok := engine.(backend.Remote); ok {
+		opened.PIDs = r.Processes()
+	}
+	return opened, nil
 }
 
 func (s *server) prepare(req request) error {
@@ -134,7 +139,13 @@ func (s *server) prepare(req request) error {
 		return errors.New("prepare: saw no open model or no task")
 	}
 	s.lastEnd = time.Time{}
-	job, err := s.engine.Prepare(*req.Task)
+	if old := s.jobs[req.Cell]; old != nil {
+		delete(s.jobs, req.Cell)
+		if err := old.Close(); err != nil {
+			return err
+		}
+	}
+	job, err := prepareRequests(s.engine, *req.Task)
 	if err != nil {
 		return err
 	}

@@ -67,7 +67,7 @@ func prepared(t *testing.T, name string, env ...string) *Client {
 
 func TestMeasure(t *testing.T) {
 	c := prepared(t, backendtest.Steady)
-	if err := c.Warmup(t.Context(), "cell", 2, limit); err != nil {
+	if _, err := c.Warmup(t.Context(), "cell", 2, limit); err != nil {
 		t.Fatal(err)
 	}
 	const window = 50 * time.Millisecond
@@ -104,7 +104,7 @@ func TestMeasure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(again.IterationNS) != 1 || again.GapNS <= 0 || again.OutputHash != w.OutputHash {
+	if len(again.IterationNS) != 1 || again.GapNS <= 0 || Hash(again.Output) != Hash(w.Output) {
 		t.Errorf("second window: saw %+v, want one iteration, a gap and the same output", again)
 	}
 }
@@ -218,8 +218,8 @@ func TestServeAnswersEachRequest(t *testing.T) {
 	go func() { done <- Serve(t.Context(), in, answer, func() { t.Error("abandoned while idle") }) }()
 	dec := json.NewDecoder(answers)
 	for i, line := range []string{
-		`{"v":1,"id":1,"op":"open","backend":"` + backendtest.Steady + `","spec":{}}`,
-		`{"v":2,"id":2,"op":"open"}`, `{"v":1,"id":3,"op":"dance"}`, `{"v":1,"id":4,"op":"prepare"}`,
+		`{"v":2,"id":1,"op":"open","backend":"` + backendtest.Steady + `","spec":{}}`,
+		`{"v":99,"id":2,"op":"open"}`, `{"v":2,"id":3,"op":"dance"}`, `{"v":2,"id":4,"op":"prepare"}`,
 	} {
 		if _, err := io.WriteString(out, line+"\n"); err != nil {
 			t.Fatal(err)
@@ -264,7 +264,7 @@ func TestOrphanEnds(t *testing.T) {
 }
 
 func TestHashTokens(t *testing.T) {
-	a, b := hashTokens([][]int64{{1, 2}, {3}}), hashTokens([][]int64{{1}, {2, 3}})
+	a, b := Hash([][]int64{{1, 2}, {3}}), Hash([][]int64{{1}, {2, 3}})
 	if a == b {
 		t.Error("the same ids in other sequences gave the same hash")
 	}

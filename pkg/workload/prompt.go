@@ -15,10 +15,21 @@ const EOS = 50256
 type Prompt struct {
 	IDs  [][]int64 // batch x padded length
 	Mask [][]int64 // batch x padded length; 1 is a real token, 0 padding
+	// Texts has for each sequence a text that encodes to exactly its ids, for servers that take text; empty where there is none.
+	Texts []string
 }
 
 // Batch is the number of sequences.
 func (p Prompt) Batch() int { return len(p.IDs) }
+
+// Slice is the sequences from (included) to (excluded), padded as they are.
+func (p Prompt) Slice(from, to int) Prompt {
+	out := Prompt{IDs: p.IDs[from:to], Mask: p.Mask[from:to]}
+	if p.Texts != nil {
+		out.Texts = p.Texts[from:to]
+	}
+	return out
+}
 
 // Tokens is the padded length.
 func (p Prompt) Tokens() int {
