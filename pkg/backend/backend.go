@@ -108,6 +108,12 @@ type Job interface {
 	Close() error
 }
 
+// Compiler is a job that compiles for its shapes while it is prepared and warmed up, such as one that builds an engine.
+type Compiler interface {
+	// Compiled is how long that took in all.
+	Compiled() time.Duration
+}
+
 // Result is what one run of a job gave.
 type Result struct {
 	Latency time.Duration

@@ -1,6 +1,7 @@
 package matrix
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -42,8 +43,10 @@ func TestPlanHasEveryRunOnce(t *testing.T) {
 				t.Errorf("%s: cell id %q of run %q", order, s.CellID(), s.RunID)
 			}
 		}
-		if steps[11].Backend.Name != "onnxruntime-cpu" || steps[12].Backend.Name != "other" {
-			t.Errorf("%s: backends are mixed", order)
+		for i := range 12 {
+			if steps[i].Backend != steps[0].Backend || steps[12+i].Backend != steps[12].Backend {
+				t.Errorf("%s: backends are mixed", order)
+			}
 		}
 	}
 }
@@ -86,5 +89,58 @@ func TestSameBackendWithOtherSettings(t *testing.T) {
 			t.Fatalf("run id %s twice", s.RunID)
 		}
 		seen[s.RunID] = true
+	}
+}
+
+// withSessions is the plan of three backends and a number of sessions.
+func withSessions(t *testing.T, order Order, sessions int) []Step {
+	t.Helper()
+	text := strings.Replace(good, "  - onnxruntime-cpu\n", "  - onnxruntime-cpu\n  - third\n", 1)
+	m, err := Parse("m.yaml", fmt.Appendf([]byte(text), "order: %s\nsessions: %d\n", order, sessions))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m.Plan()
+}
+
+// blocks lists the backends in the order in which their sessions run.
+func blocks(steps []Step) []string {
+	var out []string
+	for i := range steps {
+		if i == 0 || steps[i].Backend != steps[i-1].Backend || steps[i].Session != steps[i-1].Session {
+			out = append(out, fmt.Sprintf("%d %s", steps[i].Session, steps[i].Backend.Name))
+		}
+	}
+	return out
+}
+
+// TestSessionsAreBlocks checks that each session runs every backend once, in an order drawn anew.
+func TestSessionsAreBlocks(t *testing.T) {
+	const sessions, backends = 6, 3
+	got := blocks(withSessions(t, Interleaved, sessions))
+	if len(got) != sessions*backends {
+		t.Fatalf("saw %d blocks %v, want %d", len(got), got, sessions*backends)
+	}
+	orders := map[string]bool{}
+	for s := range sessions {
+		block := slices.Clone(got[s*backends : (s+1)*backends])
+		for _, b := range block {
+			if !strings.HasPrefix(b, fmt.Sprint(s)+" ") {
+				t.Errorf("session %d: saw %v", s, block)
+			}
+		}
+		orders[strings.ReplaceAll(strings.Join(block, ","), fmt.Sprint(s)+" ", "")] = true
+		slices.Sort(block)
+		if len(slices.Compact(block)) != backends {
+			t.Errorf("session %d: saw %v, want every backend once", s, block)
+		}
+	}
+	if len(orders) < 2 {
+		t.Errorf("saw one order in %d sessions: %v", sessions, orders)
+	}
+	for i, b := range blocks(withSessions(t, Sequential, 2)) {
+		if want := []string{"0 onnxruntime-cpu", "0 third", "0 other", "1 onnxruntime-cpu", "1 third", "1 other"}[i]; b != want {
+			t.Errorf("sequential: saw %q at place %d, want %q, the file's order", b, i, want)
+		}
 	}
 }

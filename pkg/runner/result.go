@@ -81,14 +81,6 @@ func complete(r *record.Run, w *worker.Window) {
 	r.Flags = strings.Join(w.Flags, ",")
 }
 
-// circumstances notes what belongs to the worker and not to the window.
-func (s *session) circumstances(r *record.Run, step *matrix.Step) {
-	r.ModelLoadNS = &s.opened.LoadNS
-	if c := s.warm[step.CellID()]; c != nil {
-		r.CompileNS, r.GraphBreaks = &c.NS, &c.GraphBreaks
-	}
-}
-
 // setReason makes the record one of a run without measurements.
 func setReason(r *record.Run, status record.Status, reason backend.Reason, detail string) {
 	r.Status, r.Reason, r.Detail = status, string(reason), manifest.PublicPath(detail)

@@ -63,6 +63,7 @@ type run struct {
 	out     Outcome
 	prompts map[string]workload.Prompt // by scenario
 	recent  []record.Sample            // samples that the next run's window may need
+	first   *state                     // how warm the machine was before anything ran; nil until it is needed
 }
 
 // Run executes what of the matrix's plan is not done. An error of the sink ends it, as does ctx; a backend's never does.

@@ -16,14 +16,17 @@ import (
 // session is the life of one backend's workers.
 type session struct {
 	*run
-	backend *backend.Backend
-	spec    backend.Spec
-	client  *worker.Client             // nil when none runs
-	opened  *worker.Opened             // what the present worker said of itself
-	warm    map[string]*worker.Compile // cells that the present worker has prepared and warmed up, and what that compiled
-	missing error                      // why the backend cannot work here, once that is known
-	crashes int                        // in a row
-	before  []record.Sample            // taken between the last window and the present one, not handed over yet
+	backend  *backend.Backend
+	spec     backend.Spec
+	client   *worker.Client             // nil when none runs
+	opened   *worker.Opened             // what the present worker said of itself
+	affinity string                     // CPUs that the present worker is bound to
+	hot      bool                       // the machine had not cooled down when the present worker started
+	warm     map[string]*worker.Compile // cells that the present worker has prepared and warmed up, and what that compiled
+	missing  error                      // why the backend cannot work here, once that is known
+	crashes  int                        // in a row
+	load     shares                     // what others did on the CPUs during the last window
+	before   []record.Sample            // taken between the last window and the present one, not handed over yet
 }
 
 // step runs one step and hands the record over, whatever came of it.
@@ -38,8 +41,8 @@ func (s *session) step(ctx context.Context, step *matrix.Step) error {
 		return errors.Join(s.hand(step, rec), s.Sink.Samples(s.taken()))
 	}
 	complete(rec, w)
-	s.circumstances(rec, step)
 	samples := append(s.taken(), s.sweep()...)
+	s.circumstances(rec, step)
 	energy.Apply(rec, s.recent)
 	s.forget(w.EndUnixNS)
 	// The run goes first: when the power fails between the two, its record already carries its energy.
@@ -73,9 +76,11 @@ func (s *session) measure(ctx context.Context, step *matrix.Step) (*worker.Windo
 		s.warm[cell] = compiled
 	}
 	s.before = s.sweep()
+	load := s.watch()
 	w, err := s.client.Measure(ctx, cell, s.Matrix.MinWindow, s.Matrix.Timeout)
 	if err == nil {
 		s.crashes = 0
+		s.load = load()
 	}
 	return w, err
 }
@@ -91,22 +96,47 @@ func (s *session) ready(ctx context.Context) error {
 	if s.missing = s.backend.Check(); s.missing != nil {
 		return s.missing
 	}
-	client, err := worker.Start(s.Worker, s.Env)
+	if err := s.coolDown(ctx); err != nil {
+		return err
+	}
+	client, err := s.launch()
 	if err != nil {
-		return &backend.RunError{Reason: backend.WorkerCrashed, Detail: err.Error()}
+		return err
 	}
 	s.client, s.warm = client, map[string]*worker.Compile{}
-	opened, err := client.Open(ctx, s.backend.Name, s.spec, OpenLimit)
-	var missing *backend.Unavailable
-	if errors.As(err, &missing) {
-		s.missing = missing
+	if err := s.open(ctx); err != nil {
+		s.abandon(err)
+		return err
 	}
+	return nil
+}
+
+// open makes the new worker load the model.
+func (s *session) open(ctx context.Context) error {
+	opened, err := s.client.Open(ctx, s.backend.Name, s.spec, OpenLimit)
 	if err != nil {
 		return err
 	}
 	s.opened = opened
 	s.out.Engines[s.backend.Name] = opened.Info
+	s.affinity = s.boundTo()
 	return nil
+}
+
+// abandon ends a worker that lives but could not open the model. What is missing stays so for the session; what broke may
+// be tried again, as often as a crash.
+func (s *session) abandon(err error) {
+	var missing *backend.Unavailable
+	var crash *worker.CrashError
+	switch {
+	case errors.As(err, &missing):
+		s.missing = missing
+	case errors.As(err, &crash):
+		return // it has ended by itself, and fail counts it
+	default:
+		s.crashes++
+	}
+	s.stop()
 }
 
 // warmUp prepares a cell and runs it unmeasured.
@@ -169,5 +199,6 @@ func (s *session) forget(end int64) {
 func (s *session) stop() {
 	if s.client != nil {
 		_ = s.client.Close() // everything it measured has been handed over; how it ends changes nothing
+		s.client = nil
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/banterhearts/bh/pkg/backend"
+	"github.com/banterhearts/bh/pkg/machine"
 )
 
 // Client is the parent's end of a worker process.
@@ -25,6 +26,8 @@ type Client struct {
 	nextID  int64
 	waited  sync.Once
 	waitErr error
+	// oomKills is the machine's count of kills for lack of memory when the worker started.
+	oomKills int64
 }
 
 // patience is how long a worker that was told to end gets before it is killed.
@@ -33,10 +36,10 @@ const patience = 10 * time.Second
 // lastWordsKept is how much of the beginning, and of the end, of a worker's standard error goes into the record of a crash.
 const lastWordsKept = 1024
 
-// Start starts argv as a worker. It is put into a process group of its own, so that Ctrl-C on the terminal reaches only
-// the parent, which decides.
-func Start(argv []string, env []string) (*Client, error) {
-	c := &Client{cmd: exec.Command(argv[0], argv[1:]...), replies: make(chan reply), words: &lastWords{}}
+// Start starts argv as a worker, bound to cpus unless there are none. It is put into a process group of its own, so that
+// Ctrl-C on the terminal reaches only the parent, which decides.
+func Start(argv, env []string, cpus machine.CPUSet) (*Client, error) {
+	c := &Client{cmd: exec.Command(argv[0], argv[1:]...), replies: make(chan reply), words: &lastWords{}, oomKills: machine.OOMKills()}
 	c.cmd.Env = append(os.Environ(), env...)
 	c.cmd.Stderr = c.words
 	c.cmd.WaitDelay = patience // something the worker started may hold its standard error open
@@ -49,7 +52,11 @@ func Start(argv []string, env []string) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start worker: %w", err)
 	}
-	if err := c.cmd.Start(); err != nil {
+	start := c.cmd.Start
+	if len(cpus) > 0 {
+		start = func() error { return machine.Bound(cpus, c.cmd.Start) }
+	}
+	if err := start(); err != nil {
 		return nil, fmt.Errorf("start worker: %w", err)
 	}
 	go c.read(stdout)
@@ -155,7 +162,8 @@ func (c *Client) kill(reason backend.Reason, detail string) error {
 	return &CrashError{Reason: reason, Detail: detail}
 }
 
-// crashed waits for the worker that has ended by itself and describes its end.
+// crashed waits for the worker that has ended by itself and describes its end. A kill while the kernel counted a kill for
+// lack of memory is taken for that one.
 func (c *Client) crashed() error {
 	how := "exit code 0"
 	if err := c.wait(); err != nil {
@@ -164,7 +172,11 @@ func (c *Client) crashed() error {
 	if w := c.words.String(); w != "" {
 		how += ": " + w
 	}
-	return &CrashError{Reason: backend.WorkerCrashed, Detail: how}
+	reason := backend.WorkerCrashed
+	if c.killed() && machine.OOMKills() > c.oomKills {
+		reason = backend.OutOfMemory
+	}
+	return &CrashError{Reason: reason, Detail: how}
 }
 
 func (c *Client) wait() error {

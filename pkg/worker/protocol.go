@@ -51,7 +51,9 @@ type reply struct {
 type Opened struct {
 	Info   map[string]string `json:"info"`    // library and version, device, weights
 	LoadNS int64             `json:"load_ns"` // start of the library and loading of the model
-	PIDs   []int             `json:"pids"`    // other processes that do the work, see backend.Remote
+	// PIDs are the processes that do the work instead of the worker, see backend.Remote: null where the worker does it
+	// itself, empty where they are not known, as on another machine.
+	PIDs []int `json:"pids"`
 }
 
 // Compile is what preparing and warming up a cell compiled.
@@ -100,7 +102,7 @@ type Server struct {
 
 // CrashError is the end of the worker in the middle of a request.
 type CrashError struct {
-	Reason backend.Reason // WorkerCrashed or WorkerTimeout
+	Reason backend.Reason // WorkerCrashed, OutOfMemory or WorkerTimeout
 	Detail string         // how it ended, with its last words
 }
 

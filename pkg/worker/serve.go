@@ -7,12 +7,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 	"time"
 
 	"github.com/banterhearts/bh/pkg/backend"
+	"github.com/banterhearts/bh/pkg/machine"
 )
 
 // server is the state of a worker process.
@@ -104,7 +106,7 @@ func (s *server) answer(req request) (rep reply) {
 	case opPrepare:
 		err = s.prepare(req)
 	case opWarmup:
-		err = s.warmup(req)
+		rep.Compile, err = s.warmup(req)
 	case opMeasure:
 		rep.Window, err = s.measure(req)
 	default:
@@ -129,7 +131,7 @@ func (s *server) open(req request) (*Opened, error) {
 	s.engine = engine
 	opened := &Opened{Info: engine.Info(), LoadNS: int64(time.Since(start))}
 	if r, ok := engine.(backend.Remote); ok {
-		opened.PIDs = r.Processes()
+		opened.PIDs = append([]int{}, r.Processes()...)
 	}
 	return opened, nil
 }
@@ -161,16 +163,36 @@ func (s *server) job(cell string) (*preparedJob, error) {
 	return j, nil
 }
 
-func (s *server) warmup(req request) error {
+func (s *server) warmup(req request) (*Compile, error) {
 	job, err := s.job(req.Cell)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	s.lastEnd = time.Time{}
 	for range req.Times {
 		if _, err := job.Run(); err != nil {
-			return err
+			return nil, err
 		}
+	}
+	return compiled(job.Job), nil
+}
+
+// compiled is what a job compiled; nil where it is none that does.
+func compiled(job backend.Job) *Compile {
+	switch j := job.(type) {
+	case backend.Compiler:
+		return &Compile{NS: int64(j.Compiled())}
+	case *group:
+		var sum *Compile
+		for _, part := range j.jobs {
+			if c := compiled(part); c != nil {
+				if sum == nil {
+					sum = &Compile{}
+				}
+				sum.NS += c.NS
+			}
+		}
+		return sum
 	}
 	return nil
 }
@@ -196,7 +218,8 @@ func (s *server) measure(req request) (*Window, error) {
 		return nil, err
 	}
 	m := newMeter(s.lastEnd)
-	resetPeakRSS()
+	workers := s.processes()
+	resetPeakRSS(workers)
 	s.collect()
 	gcs := gcCycles()
 	m.begin()
@@ -211,6 +234,19 @@ func (s *server) measure(req request) (*Window, error) {
 	w := m.window()
 	w.GCs = int64(gcCycles() - gcs)
 	w.Processed = job.processed
-	w.RSSPeakBytes = peakRSS()
+	w.RSSPeakBytes = peakRSS(workers)
 	return w, nil
+}
+
+// processes are those that do the work: this one, or the servers of a remote engine, none of which may be known.
+func (s *server) processes() []int {
+	r, ok := s.engine.(backend.Remote)
+	if !ok {
+		return []int{os.Getpid()}
+	}
+	var out []int
+	for _, pid := range r.Processes() {
+		out = append(out, machine.Tree(pid)...)
+	}
+	return out
 }

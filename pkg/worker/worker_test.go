@@ -44,7 +44,7 @@ var task = backend.Task{Mode: record.GenerateCached, MaxNewTokens: 3, Prompt: wo
 
 func start(t *testing.T, name string, env ...string) (*Client, error) {
 	t.Helper()
-	c, err := Start([]string{os.Args[0]}, append(env, asWorker+"=1"))
+	c, err := Start([]string{os.Args[0]}, append(env, asWorker+"=1"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestMeasureBeforePrepare(t *testing.T) {
 // TestUnreadableWorker starts programs that are no workers.
 func TestUnreadableWorker(t *testing.T) {
 	for _, argv := range [][]string{{"echo", "this is no reply"}, {"true"}, {"false"}, {"echo", `{"id":7}`}} {
-		c, err := Start(argv, nil)
+		c, err := Start(argv, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -205,7 +205,7 @@ func TestUnreadableWorker(t *testing.T) {
 		}
 		_ = c.Close() // a program that is no worker may end as it likes
 	}
-	if _, err := Start([]string{filepath.Join(t.TempDir(), "none")}, nil); err == nil {
+	if _, err := Start([]string{filepath.Join(t.TempDir(), "none")}, nil, nil); err == nil {
 		t.Error("a program that is not there started")
 	}
 }

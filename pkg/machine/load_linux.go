@@ -1,0 +1,130 @@
+package machine
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Load is how much CPU time has been used since boot, in ticks of a hundredth of a second (proc(5): USER_HZ).
+type Load struct {
+	total, busy, steal uint64 // of all CPUs together
+	own                uint64 // of the processes that were asked for
+	tree               int    // how many of them there were
+}
+
+// minTicks is the shortest time, over all CPUs, of which shares are told: below it the counters' resolution of a tick per
+// process is more than a few per cent.
+const minTicks = 50
+
+// ReadLoad reads the counters, with the time of the processes roots and all their children counted as the run's own.
+func ReadLoad(roots ...int) (Load, error) { return readLoad("/proc", roots) }
+
+func readLoad(proc string, roots []int) (Load, error) {
+	data, err := os.ReadFile(filepath.Join(proc, "stat"))
+	if err != nil {
+		return Load{}, err
+	}
+	l, err := parseStat(data)
+	if err != nil {
+		return Load{}, err
+	}
+	seen := map[int]bool{} // one root may be another's child
+	for _, root := range roots {
+		for _, pid := range tree(proc, root, nil) {
+			if !seen[pid] {
+				seen[pid] = true
+				l.add(proc, pid)
+			}
+		}
+	}
+	return l, nil
+}
+
+// parseStat reads the first line of /proc/stat: user nice system idle iowait irq softirq steal. A guest's time is in user.
+func parseStat(data []byte) (Load, error) {
+	line, _, _ := bytes.Cut(data, []byte("\n"))
+	fields := strings.Fields(string(line))
+	const steal = 8
+	if len(fields) <= steal || fields[0] != "cpu" {
+		return Load{}, fmt.Errorf("/proc/stat: saw %q, want cpu and eight times", line)
+	}
+	var l Load
+	for i, f := range fields[1 : steal+1] {
+		v, err := strconv.ParseUint(f, 10, 64)
+		if err != nil {
+			return Load{}, fmt.Errorf("/proc/stat: field %d: saw %q, want a number", i+1, f)
+		}
+		l.total += v
+		switch i {
+		case 3, 4: // idle, iowait
+		case 7:
+			l.steal = v
+		default:
+			l.busy += v
+		}
+	}
+	return l, nil
+}
+
+// add adds the time of a process and of the children it has waited for. One that has ended meanwhile is in its parent's.
+func (l *Load) add(proc string, pid int) {
+	data, err := os.ReadFile(filepath.Join(proc, strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return
+	}
+	// The name in parentheses may hold anything; what follows its last ")" are the fields from the third on.
+	fields := strings.Fields(string(data[bytes.LastIndexByte(data, ')')+1:]))
+	const utime = 14 - 3 // then stime, cutime, cstime
+	if len(fields) < utime+4 {
+		return
+	}
+	l.tree++
+	for _, f := range fields[utime : utime+4] {
+		if v, err := strconv.ParseUint(f, 10, 64); err == nil {
+			l.own += v
+		}
+	}
+}
+
+// Tree lists a process and its living children, theirs, and so on.
+func Tree(root int) []int { return tree("/proc", root, nil) }
+
+func tree(proc string, pid int, out []int) []int {
+	out = append(out, pid)
+	lists, err := filepath.Glob(filepath.Join(proc, strconv.Itoa(pid), "task/*/children"))
+	if err != nil {
+		return out // the pattern is ours
+	}
+	for _, list := range lists {
+		children, err := os.ReadFile(list)
+		if err != nil {
+			continue // the thread has ended
+		}
+		for _, child := range strings.Fields(string(children)) {
+			if id, err := strconv.Atoi(child); err == nil {
+				out = tree(proc, id, out)
+			}
+		}
+	}
+	return out
+}
+
+// Since gives the shares in per cent of all CPUs' time since an earlier reading that other virtual machines took and that
+// processes other than the run's used. ok is false where the time is too short to tell.
+func (l Load) Since(earlier Load) (stealPct, foreignPct float64, ok bool) {
+	if l.total < earlier.total+minTicks {
+		return 0, 0, false
+	}
+	total := float64(l.total - earlier.total)
+	steal := float64(l.steal) - float64(earlier.steal)
+	foreign := float64(l.busy) - float64(earlier.busy) - (float64(l.own) - float64(earlier.own))
+	return percent(steal, total), percent(foreign, total), true
+}
+
+// percent is a share of total; the kernel's counters of different processes are read one after the other, so a share can
+// come out a tick below nothing, which is nothing.
+func percent(part, total float64) float64 { return max(0, part) / total * 100 }
