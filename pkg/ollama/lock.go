@@ -1,0 +1,34 @@
+package ollama
+
+import (
+	"context"
+	"errors"
+	"os"
+	"time"
+)
+
+// lock takes the lock that is the file name, waiting for whoever has it, of which waiting is told once; a holder that was
+// killed has lost it.
+func lock(ctx context.Context, name string, waiting func()) (unlock func() error, err error) {
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
+	if err != nil {
+		return nil, err
+	}
+	for told := false; ; told = true {
+		taken, err := lockFile(f)
+		if taken {
+			return f.Close, nil
+		}
+		if err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+		if !told {
+			waiting()
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(context.Cause(ctx), f.Close())
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}

@@ -1,0 +1,50 @@
+package ollama
+
+import (
+	"errors"
+	"io"
+	"os"
+	"strings"
+)
+
+// tailBytes is how much of the log goes into an error message.
+const tailBytes = 2000
+
+// logFile takes what the server writes. It is a file and not a pipe: a server whose parent has died must be able to write,
+// or it dies of that before it has ended its runner.
+type logFile struct {
+	f     *os.File
+	named bool // the file still has a name
+}
+
+// newLogFile makes a file without a name, where the system has such files, so that nothing can leave it behind.
+func newLogFile() (*logFile, error) {
+	f, err := os.CreateTemp("", "bh-ollama-*.log")
+	if err != nil {
+		return nil, err
+	}
+	return &logFile{f: f, named: os.Remove(f.Name()) != nil}, nil
+}
+
+// tail is the end of the file, without moving the offset at which the server writes.
+func (l *logFile) tail() string {
+	info, err := l.f.Stat()
+	if err != nil {
+		return "(no log: " + err.Error() + ")"
+	}
+	text := make([]byte, min(info.Size(), tailBytes))
+	n, err := l.f.ReadAt(text, info.Size()-int64(len(text)))
+	if err != nil && !errors.Is(err, io.EOF) {
+		return "(no log: " + err.Error() + ")"
+	}
+	return strings.TrimSpace(string(text[:n]))
+}
+
+// Close removes the file.
+func (l *logFile) Close() error {
+	err := l.f.Close()
+	if l.named {
+		err = errors.Join(err, os.Remove(l.f.Name()))
+	}
+	return err
+}
