@@ -15,7 +15,7 @@ CLI      := github.com/banterhearts/bh/pkg/cli
 LDFLAGS  := -X $(CLI).release=v$(VERSION) -X $(CLI).revision=$(REVISION)
 GO_FILES := $(shell find cmd pkg -name '*.go' -not -name '*_test.go') $(shell find pkg -name '*.yaml' -o -name '*.css' -o -name '*.html' -o -name '*.tmpl') go.mod go.sum
 
-.PHONY: help build tools test test-integration race bench lint clean setup
+.PHONY: help build tools test test-integration race bench lint clean setup setup-transformers setup-ollama setup-onnxruntime-gpu
 
 help: ## what a person would type
 	@echo "Usage: make TARGET"
@@ -34,6 +34,20 @@ $(TOOLS:%=$(BIN)/%) &: $(GO_FILES)
 setup: tools ## get what the backends need (ONNX Runtime, into the user's cache)
 	$(BIN)/bh-run setup
 
+# Large, so only on demand. Each leaves what is there already alone; what it gets stays in the user's cache.
+setup-transformers: tools ## get PyTorch and transformers, pinned, for the transformers backends (about 3 GB to download); links .venv to it
+	$(BIN)/bh-run setup transformers
+	@ln -sfn "$$($(BIN)/bh-run setup --print-python)" .venv
+
+# Compiling needs two of Debian's packages; they are installed where that is possible without asking.
+setup-ollama: tools ## build the pinned Ollama server for the ollama and openai backends (minutes)
+	@test -f /usr/include/nlohmann/json.hpp && test -d /usr/include/stb || ! command -v apt-get >/dev/null || test "$$(id -u)" -ne 0 || \
+		{ apt-get update -q && apt-get install -qy --no-install-recommends nlohmann-json3-dev libstb-dev; }
+	$(BIN)/bh-run setup ollama
+
+setup-onnxruntime-gpu: tools ## get the GPU build of ONNX Runtime for onnxruntime-gpu and tensorrt
+	$(BIN)/bh-run setup onnxruntime-gpu
+
 # The tests load ONNX Runtime, so the library comes first.
 test: tools ## the unit tests
 	BH_ONNXRUNTIME_LIB="$$($(BIN)/bh-run setup --print-library)" go test ./...
@@ -41,8 +55,9 @@ test: tools ## the unit tests
 race: tools ## the unit tests under the race detector
 	BH_ONNXRUNTIME_LIB="$$($(BIN)/bh-run setup --print-library)" go test -race ./...
 
-test-integration: tools ## the slow tests: the 124M model, the whole line, kill -9 and resume
-	BH_ONNXRUNTIME_LIB="$$($(BIN)/bh-run setup --print-library)" go test -tags integration -timeout 30m -run 'GPT2|Slow' ./pkg/model ./pipelines
+# One package after the other, as each wants the machine for itself.
+test-integration: tools setup-transformers setup-ollama ## the slow tests: every backend that can be had, the 124M model, the whole line, kill -9 and resume
+	BH_ONNXRUNTIME_LIB="$$($(BIN)/bh-run setup --print-library)" go test -p 1 -tags integration -timeout 60m -run 'GPT2|Slow' ./pkg/... ./pipelines
 
 bench: tools ## the benchmarks, in the form that benchstat reads
 	BH_ONNXRUNTIME_LIB="$$($(BIN)/bh-run setup --print-library)" go test -run '^$$' -bench . -benchmem ./...

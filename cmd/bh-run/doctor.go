@@ -3,6 +3,9 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
+	"strings"
 
 	urfave "github.com/urfave/cli/v2"
 
@@ -18,6 +21,7 @@ type diagnosis struct {
 	Device       record.Device        `json:"device"`
 	Works        bool                 `json:"works"`
 	Summary      string               `json:"summary"`
+	Found        map[string]string    `json:"found,omitempty"` // versions, devices, servers
 	Reason       backend.Reason       `json:"reason,omitempty"`
 	Detail       string               `json:"detail,omitempty"`
 	Remedy       string               `json:"remedy,omitempty"`
@@ -48,6 +52,9 @@ func diagnose() []diagnosis {
 		d := diagnosis{Backend: name, Device: b.Device, Summary: b.Summary, Capabilities: b.Capabilities}
 		err := b.Check()
 		d.Works = err == nil
+		if b.Probe != nil {
+			d.Found = b.Probe()
+		}
 		var missing *backend.Unavailable
 		switch {
 		case errors.As(err, &missing):
@@ -61,13 +68,35 @@ func diagnose() []diagnosis {
 }
 
 func doctorTable(found []diagnosis) table.Table {
-	t := table.Table{Columns: []string{"backend", "device", "works", "what it is", "why not", "what to do"}}
+	t := table.Table{Columns: []string{"backend", "device", "works", "modes", "precisions", "found here", "why not", "what to do"}}
 	for _, d := range found {
 		works := "yes"
 		if !d.Works {
 			works = "no"
 		}
-		t.Rows = append(t.Rows, []string{d.Backend, string(d.Device), works, d.Summary, d.Detail, d.Remedy})
+		here := d.Summary
+		if len(d.Found) > 0 {
+			here = pairs(d.Found)
+		}
+		t.Rows = append(t.Rows, []string{d.Backend, string(d.Device), works, words(d.Capabilities.Modes), words(d.Capabilities.Precisions),
+			here, d.Detail, d.Remedy})
 	}
 	return t
+}
+
+// pairs is a map as "key value, key value" in the order of the keys.
+func pairs(m map[string]string) string {
+	var parts []string
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		parts = append(parts, k+" "+m[k])
+	}
+	return strings.Join(parts, ", ")
+}
+
+func words[T ~string](list []T) string {
+	parts := make([]string, len(list))
+	for i, v := range list {
+		parts[i] = string(v)
+	}
+	return strings.Join(parts, " ")
 }

@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 
 	urfave "github.com/urfave/cli/v2"
 
@@ -13,17 +16,13 @@ import (
 
 func setupCommand(s cli.Streams) *urfave.Command {
 	return &urfave.Command{
-		Name: "setup", Usage: "get what the backends need and can be had without asking, into the user's cache",
-		Flags: []urfave.Flag{&urfave.BoolFlag{Name: "print-library", Usage: "print the path of the ONNX Runtime library"}},
+		Name: "setup", ArgsUsage: "[NAME...]",
+		Usage:       "get what the backends need, into the user's cache; without a name only what is small",
+		Description: setupDescription(),
+		Flags:       []urfave.Flag{&urfave.BoolFlag{Name: "print-library", Usage: "print the path of the ONNX Runtime library"}},
 		Action: func(c *urfave.Context) error {
 			say := func(text string) { fmt.Fprintln(s.Err, "bh-run: "+text) }
-			var errs []error
-			for _, name := range backend.Names() {
-				if b, _ := backend.Lookup(name); b.Setup != nil { // Names lists what Lookup knows
-					errs = append(errs, b.Setup(c.Context, say))
-				}
-			}
-			if err := errors.Join(errs...); err != nil || !c.Bool("print-library") {
+			if err := install(c, say); err != nil || !c.Bool("print-library") {
 				return err
 			}
 			lib, err := ortlib.Find()
@@ -34,4 +33,38 @@ func setupCommand(s cli.Streams) *urfave.Command {
 			return err
 		},
 	}
+}
+
+// setupDescription lists what can be installed by name.
+func setupDescription() string {
+	installs := backend.Installs()
+	var lines []string
+	for _, name := range slices.Sorted(maps.Keys(installs)) {
+		lines = append(lines, fmt.Sprintf("%-16s %s", name, installs[name].Summary))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// install gets what is named, or without a name what every backend gets by itself. One that fails does not keep the others
+// from being got.
+func install(c *urfave.Context, say func(string)) error {
+	installs := backend.Installs()
+	for _, name := range c.Args().Slice() {
+		if installs[name] == nil {
+			return cli.BadInputf("setup: saw %q, want one of %s", name, strings.Join(slices.Sorted(maps.Keys(installs)), ", "))
+		}
+	}
+	var errs []error
+	for _, name := range c.Args().Slice() {
+		errs = append(errs, installs[name].Run(c.Context, say))
+	}
+	if c.NArg() > 0 {
+		return errors.Join(errs...)
+	}
+	for _, name := range backend.Names() {
+		if b, _ := backend.Lookup(name); b.Setup != nil { // Names lists what Lookup knows
+			errs = append(errs, b.Setup(c.Context, say))
+		}
+	}
+	return errors.Join(errs...)
 }
