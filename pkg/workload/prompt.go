@@ -39,9 +39,11 @@ func (p Prompt) Tokens() int {
 	return len(p.IDs[0])
 }
 
-// FromCounts makes batch sequences of tokens random ids each, uniform over the ids of a vocabulary of size vocab that text
-// can encode to: not EOS, no id after it, and not the last id of a smaller vocabulary, where its EOS stands. The ids depend
-// on seed and scenario (its name) alone; a larger batch starts with the sequences of a smaller one.
+// FromCounts makes batch sequences of tokens random ids each. With GPT-2's vocabulary, or one that begins with it, the ids
+// are uniform over the tokens that are a space and then ASCII letters, such as " apple": text can be made of them that
+// encodes to exactly them, so that servers which take text get the same prompt. A smaller vocabulary has no text, and its
+// ids are uniform over all but the last, where its EOS stands. The ids depend on seed, scenario (its name) and which of the
+// two it is alone; a larger batch starts with the sequences of a smaller one.
 func FromCounts(batch, tokens, vocab int, seed uint64, scenario string) (Prompt, error) {
 	switch {
 	case batch < 1:
@@ -54,14 +56,36 @@ func FromCounts(batch, tokens, vocab int, seed uint64, scenario string) (Prompt,
 	name := fnv.New64a()
 	_, _ = name.Write([]byte(scenario)) // a hash never fails
 	random := rand.New(rand.NewPCG(seed, name.Sum64()))
+	draw := func() int64 { return random.Int64N(int64(vocab) - 1) }
+	if vocab >= VocabSize {
+		words := gpt2().words
+		draw = func() int64 { return words[random.Int64N(int64(len(words)))] }
+	}
 	sequences := make([][]int64, batch)
 	for i := range sequences {
 		sequences[i] = make([]int64, tokens)
 		for j := range sequences[i] {
-			sequences[i][j] = random.Int64N(min(int64(vocab)-1, EOS))
+			sequences[i][j] = draw()
 		}
 	}
-	return pad(sequences), nil
+	p := pad(sequences)
+	if vocab >= VocabSize {
+		return p.withTexts(sequences)
+	}
+	return p, nil
+}
+
+// withTexts decodes each sequence.
+func (p Prompt) withTexts(sequences [][]int64) (Prompt, error) {
+	p.Texts = make([]string, len(sequences))
+	for i, ids := range sequences {
+		text, err := Decode(ids)
+		if err != nil {
+			return Prompt{}, err
+		}
+		p.Texts[i] = string(text)
+	}
+	return p, nil
 }
 
 // FromText encodes prompts and repeats them in turn until there are batch sequences. A prompt that encodes to nothing is
@@ -84,11 +108,13 @@ func FromText(prompts []string, batch int) (Prompt, error) {
 		}
 		encoded[i] = ids
 	}
-	sequences := make([][]int64, batch)
+	sequences, texts := make([][]int64, batch), make([]string, batch)
 	for i := range sequences {
-		sequences[i] = encoded[i%len(encoded)]
+		sequences[i], texts[i] = encoded[i%len(encoded)], prompts[i%len(prompts)]
 	}
-	return pad(sequences), nil
+	p := pad(sequences)
+	p.Texts = texts
+	return p, nil
 }
 
 // pad copies sequences into rows of one length, on the right, and masks what is left of them.

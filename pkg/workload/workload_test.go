@@ -35,9 +35,47 @@ func TestEncode(t *testing.T) {
 	}
 }
 
-func TestEncodeRefusesWhatIsNotUTF8(t *testing.T) {
-	if ids, err := workload.Encode("ab\xffcd"); err == nil || !strings.Contains(err.Error(), "byte 2") {
-		t.Errorf("saw %v, %v, want an error that names byte 2", ids, err)
+func TestEncodeRefusesWhatItCannotEncode(t *testing.T) {
+	for _, text := range []string{"ab\xffcd", "ab\x7fcd"} {
+		if ids, err := workload.Encode(text); err == nil || !strings.Contains(err.Error(), "byte 2") {
+			t.Errorf("%q: saw %v, %v, want an error that names byte 2", text, ids, err)
+		}
+	}
+}
+
+func TestDecodeUndoesEncode(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := strings.ReplaceAll(rapid.String().Draw(t, "text"), "\x7f", "")
+		ids, err := workload.Encode(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := workload.Decode(ids); err != nil || string(got) != text {
+			t.Errorf("saw %q, %v, want %q", got, err, text)
+		}
+	})
+}
+
+func TestTokenIDUndoesDecode(t *testing.T) {
+	for id := range int64(workload.VocabSize) {
+		token, err := workload.Decode([]int64{id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := workload.TokenID(token); !ok || got != id {
+			t.Fatalf("token %q: saw id %d (%v), want %d", token, got, ok, id)
+		}
+	}
+	if id, ok := workload.TokenID([]byte(" apple pie")); ok {
+		t.Errorf("two tokens: saw the id %d", id)
+	}
+	for _, id := range []int64{-1, workload.VocabSize} {
+		if token, err := workload.Decode([]int64{464, id}); err == nil || !strings.Contains(err.Error(), "position 1: saw id") {
+			t.Errorf("id %d: saw %q, %v", id, token, err)
+		}
+	}
+	if eos, err := workload.Decode([]int64{workload.EOS}); err != nil || string(eos) != "<|endoftext|>" {
+		t.Errorf("EOS: saw %q, %v", eos, err)
 	}
 }
 
@@ -47,8 +85,9 @@ func TestFromTextPadsOnTheLeftAndRepeats(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := workload.Prompt{
-		IDs:  [][]int64{{15496, 11, 995, 0}, {workload.EOS, workload.EOS, 15496, 995}, {15496, 11, 995, 0}},
-		Mask: [][]int64{{1, 1, 1, 1}, {0, 0, 1, 1}, {1, 1, 1, 1}},
+		IDs:   [][]int64{{15496, 11, 995, 0}, {workload.EOS, workload.EOS, 15496, 995}, {15496, 11, 995, 0}},
+		Mask:  [][]int64{{1, 1, 1, 1}, {0, 0, 1, 1}, {1, 1, 1, 1}},
+		Texts: []string{"Hello, world!", "Hello world", "Hello, world!"},
 	}
 	if !reflect.DeepEqual(got, want) || got.Batch() != 3 || got.Tokens() != 4 {
 		t.Errorf("saw %+v (batch %d, %d tokens), want %+v", got, got.Batch(), got.Tokens(), want)
@@ -73,13 +112,24 @@ func TestFromTextRefuses(t *testing.T) {
 
 // The ids of a seed must not change between versions of bh, or runs with one seed would not be comparable.
 func TestFromCountsIsPinned(t *testing.T) {
-	got, err := workload.FromCounts(2, 4, 50257, 42, "single_short")
+	got, err := workload.FromCounts(2, 4, workload.VocabSize, 42, "single_short")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := [][]int64{{43198, 3445, 13537, 13473}, {22771, 15690, 8253, 18498}}
-	if !reflect.DeepEqual(got.IDs, want) {
-		t.Errorf("saw %v, want %v", got.IDs, want)
+	want := workload.Prompt{
+		IDs:   [][]int64{{43062, 4099, 13724, 13665}, {22578, 15785, 8694, 18468}},
+		Mask:  [][]int64{{1, 1, 1, 1}, {1, 1, 1, 1}},
+		Texts: []string{" warped suspect eru jer", " Catherine lbs Administration PE"},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("saw %+v, want %+v", got, want)
+	}
+	small, err := workload.FromCounts(2, 4, 97, 42, "single_short")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := [][]int64{{82, 6, 25, 25}, {43, 29, 15, 35}}; !reflect.DeepEqual(small.IDs, want) || small.Texts != nil {
+		t.Errorf("a vocabulary of 97: saw %+v, want %v and no texts", small, want)
 	}
 }
 
@@ -102,8 +152,16 @@ func TestFromCountsProperties(t *testing.T) {
 				}
 			}
 		}
+		if (len(p.Texts) == batch) != (vocab >= workload.VocabSize) {
+			t.Fatalf("a vocabulary of %d: saw %d texts for %d sequences", vocab, len(p.Texts), batch)
+		}
+		for b, text := range p.Texts {
+			if ids, err := workload.Encode(text); err != nil || !slices.Equal(ids, p.IDs[b]) {
+				t.Fatalf("sequence %d: %q encodes to %v (%v), want %v", b, text, ids, err, p.IDs[b])
+			}
+		}
 		larger, err := workload.FromCounts(batch+1, tokens, vocab, seed, name)
-		if err != nil || !reflect.DeepEqual(larger.IDs[:batch], p.IDs) {
+		if err != nil || !reflect.DeepEqual(larger.Slice(0, batch), p) {
 			t.Fatalf("a batch of %d does not start with the sequences of a batch of %d (%v)", batch+1, batch, err)
 		}
 	})
