@@ -42,27 +42,37 @@ const limit = 20 * time.Second
 var task = backend.Task{Mode: record.GenerateCached, MaxNewTokens: 3, Prompt: workload.Prompt{
 	IDs: [][]int64{{1, 2}, {3, 4}}, Mask: [][]int64{{1, 1}, {1, 1}}}}
 
-func start(t *testing.T, name string, env ...string) (*Client, error) {
+func start(t testing.TB, name string, env ...string) (*Client, error) {
 	t.Helper()
 	c, err := Start([]string{os.Args[0]}, append(env, asWorker+"=1"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() }) // how a worker that was meant to crash ends is the test's own matter
-	_, err = c.Open(t.Context(), name, backend.Spec{}, limit)
+	_, err = c.Open(context.Background(), name, backend.Spec{}, limit)
 	return c, err
 }
 
-func prepared(t *testing.T, name string, env ...string) *Client {
+func prepared(t testing.TB, name string, env ...string) *Client {
 	t.Helper()
 	c, err := start(t, name, env...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Prepare(t.Context(), "cell", task, limit); err != nil {
+	if err := c.Prepare(context.Background(), "cell", task, limit); err != nil {
 		t.Fatal(err)
 	}
 	return c
+}
+
+// BenchmarkRoundTrip is what a measured window costs beside the work in it: a request to a worker process and its answer.
+func BenchmarkRoundTrip(b *testing.B) {
+	c := prepared(b, backendtest.Instant)
+	for b.Loop() {
+		if _, err := c.Measure(context.Background(), "cell", 0, limit); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func TestMeasure(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 // The backends.
 const (
 	Steady     = "test-steady"     // every run takes RunTime
+	Instant    = "test-instant"    // every run takes no time
 	Crashing   = "test-crashing"   // every run kills its own process with SIGKILL
 	CrashOnce  = "test-crash-once" // the first run kills its own process, when the file named by CrashMarker is not there
 	Hanging    = "test-hanging"    // every run hangs
@@ -36,6 +37,7 @@ const CrashMarker = "BH_TEST_CRASH_MARKER"
 func Register() {
 	for name, run := range map[string]func() error{
 		Steady:    func() error { time.Sleep(RunTime); return nil },
+		Instant:   func() error { return nil },
 		Crashing:  die,
 		CrashOnce: crashOnce,
 		Hanging:   func() error { select {} },
