@@ -2,6 +2,7 @@ package model
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
+	"strings"
 
 	"github.com/banterhearts/bh/pkg/atomicfile"
 	"github.com/banterhearts/bh/pkg/cli"
@@ -43,7 +45,10 @@ type writer struct {
 // ensure opens the folder where it is what w would write, and writes it otherwise.
 func (w writer) ensure(ctx context.Context) (*Folder, error) {
 	if f, err := w.matching(); err == nil {
-		return f, nil
+		if f.Config.hasGGUF() {
+			err = f.EnsureGGUF(ctx, w.progress) // an older version made the folder
+		}
+		return f, err
 	}
 	if err := replaceable(w.dir); err != nil {
 		return nil, err
@@ -95,7 +100,7 @@ func replaceable(dir string) error {
 		return cli.BadInputf("%s is in the way: it holds the imported model %s; name another folder or remove it", dir, m.Name)
 	}
 	for _, e := range entries {
-		if e.Name() != MetaFile && !slices.Contains(described(), e.Name()) {
+		if e.Name() != MetaFile && e.Name() != GGUFFile && !slices.Contains(required(), e.Name()) {
 			return cli.BadInputf("%s is in the way: it also holds %s; name another folder or remove it", dir, e.Name())
 		}
 	}
@@ -140,13 +145,17 @@ func install(fresh, dir, old string) error {
 // fill writes all files of the model, bh_model.json last.
 func (w writer) fill(ctx context.Context, dir string) error {
 	m := meta{Schema: metaSchema, Name: w.name, Seed: w.seed, Files: map[string]fileMeta{}}
-	weights := filepath.Join(dir, WeightsFile)
-	if err := w.writeWeightsFile(ctx, weights); err != nil {
+	count, err := w.newCounter()
+	if err != nil {
 		return err
 	}
-	var err error
-	if m.Files[WeightsFile], err = hashFile(ctx, weights); err != nil {
+	if m.Files[WeightsFile], err = w.fillWeights(ctx, filepath.Join(dir, WeightsFile), count); err != nil {
 		return err
+	}
+	if w.config.hasGGUF() {
+		if err := w.fillGGUF(ctx, dir, &m, count); err != nil {
+			return err
+		}
 	}
 	small, err := w.smallFiles()
 	if err != nil {
@@ -158,23 +167,51 @@ func (w writer) fill(ctx context.Context, dir string) error {
 			return err
 		}
 	}
-	content, err := m.marshal()
-	if err != nil {
-		return err
-	}
-	return atomicfile.Write(filepath.Join(dir, MetaFile), content)
+	return m.write(dir)
 }
 
-func (w writer) writeWeightsFile(ctx context.Context, path string) error {
+// newCounter counts up to the bytes of both files that hold the weights.
+func (w writer) newCounter() (*counter, error) {
+	l, err := w.config.layout()
+	if err != nil {
+		return nil, err
+	}
+	count := &counter{total: l.Size, tell: w.progress}
+	if !w.config.hasGGUF() {
+		return count, nil
+	}
+	g, err := w.config.ggufLayout(w.name, strings.Repeat("?", 2*sha256.Size)) // of the same size as the real one
+	if err != nil {
+		return nil, err
+	}
+	count.total += g.Size
+	return count, nil
+}
+
+func (w writer) fillWeights(ctx context.Context, path string, count *counter) (fileMeta, error) {
 	f, err := atomicfile.Create(path)
+	if err != nil {
+		return fileMeta{}, err
+	}
+	defer f.Close() //nolint:errcheck // a no-op after Commit, and the earlier error is the one to report
+	if err := writeWeights(ctx, f, w.config, w.from, count); err != nil {
+		return fileMeta{}, err
+	}
+	if err := f.Commit(); err != nil {
+		return fileMeta{}, err
+	}
+	return hashFile(ctx, path)
+}
+
+// fillGGUF writes model.gguf from the weights that m describes, and describes it in m.
+func (w writer) fillGGUF(ctx context.Context, dir string, m *meta, count *counter) error {
+	l, err := w.config.ggufLayout(w.name, m.Files[WeightsFile].SHA256)
 	if err != nil {
 		return err
 	}
-	defer f.Close() //nolint:errcheck // a no-op after Commit, and the earlier error is the one to report
-	if err := writeWeights(ctx, f, w.config, w.from, w.progress); err != nil {
-		return err
-	}
-	return f.Commit()
+	sum, err := writeGGUF(ctx, filepath.Join(dir, GGUFFile), w.config, l, count)
+	m.addGGUF(l.Size, sum)
+	return err
 }
 
 // smallFiles are the files that follow from the configuration: it and the two graphs.

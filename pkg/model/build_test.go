@@ -39,9 +39,18 @@ func TestBuildIsPinned(t *testing.T) {
 	if f.Name != "gpt2-tiny-seeded" || f.Seed == nil || *f.Seed != 42 {
 		t.Errorf("saw name %q and seed %v, want gpt2-tiny-seeded and 42", f.Name, f.Seed)
 	}
-	if info, err := os.Stat(f.SafetensorsPath()); err != nil || done != total || int64(total) != info.Size() {
-		t.Errorf("progress ended at %d of %d, want the size of the file (%v)", done, total, err)
+	if both := size(t, f.SafetensorsPath()) + size(t, f.GGUFPath()); done != total || total != both {
+		t.Errorf("progress ended at %d of %d, want %d, the size of both files with weights", done, total, both)
 	}
+}
+
+func size(t *testing.T, path string) units.Bytes {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return units.Bytes(info.Size())
 }
 
 func TestBuildLeavesAMatchingFolderAlone(t *testing.T) {

@@ -19,6 +19,7 @@ type Folder struct {
 	Config        Config
 	Seed          *uint64 // nil where the weights were imported
 	WeightsSHA256 string  // hex, of model.safetensors
+	GGUFSHA256    string  // hex, of model.gguf; empty where there is none
 
 	meta meta
 }
@@ -35,6 +36,9 @@ func (f *Folder) ONNXPath() string { return filepath.Join(f.Dir, ONNXFile) }
 // ONNXKVPath is the path of model_kv.onnx.
 func (f *Folder) ONNXKVPath() string { return filepath.Join(f.Dir, ONNXKVFile) }
 
+// GGUFPath is the path of model.gguf.
+func (f *Folder) GGUFPath() string { return filepath.Join(f.Dir, GGUFFile) }
+
 // Open checks the model folder dir without reading its weights: every file is there with its recorded size, the small ones
 // with their recorded SHA-256, the configuration is one this package supports, and the tensors are those the
 // configuration asks for, where the graphs look for them. Verify reads the weights too. Errors are bad input (exit 2).
@@ -47,11 +51,15 @@ func Open(dir string) (*Folder, error) {
 		return nil, cli.BadInput(err)
 	}
 	f := &Folder{Dir: dir, Name: m.Name, Seed: m.Seed, WeightsSHA256: m.Files[WeightsFile].SHA256, meta: m}
-	for _, name := range described() {
+	files := required()
+	if m.hasGGUF() {
+		files, f.GGUFSHA256 = append(files, GGUFFile), m.Files[GGUFFile].SHA256
+	}
+	for _, name := range files {
 		if err := m.checkSize(dir, name); err != nil {
 			return nil, cli.BadInputf("model folder %s is not complete: %w", dir, err)
 		}
-		if name == WeightsFile {
+		if large(name) {
 			continue
 		}
 		if err := m.checkHash(context.Background(), dir, name); err != nil {
@@ -107,7 +115,8 @@ func readHeader(path string) (*safetensors.Header, error) {
 	return safetensors.Read(file, info.Size())
 }
 
-// Verify reads the weights and compares their SHA-256 with the recorded one: about half a second for GPT-2 124M.
+// Verify reads the weights and compares their SHA-256 with the recorded one: about half a second for GPT-2 124M. It leaves
+// model.gguf to the server that it is given to, which is told its SHA-256 and checks that.
 func (f *Folder) Verify(ctx context.Context) error {
 	return f.meta.checkHash(ctx, f.Dir, WeightsFile)
 }

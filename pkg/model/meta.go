@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/banterhearts/bh/pkg/atomicfile"
 	"github.com/banterhearts/bh/pkg/cli"
 )
 
@@ -24,6 +25,8 @@ type meta struct {
 	Name   string              `json:"name"`
 	Seed   *uint64             `json:"seed"` // null where the weights were imported
 	Files  map[string]fileMeta `json:"files"`
+	// GGUFFormat is the ggufFormat of model.gguf; 0 where there is none.
+	GGUFFormat int `json:"gguf_format,omitempty"`
 }
 
 type fileMeta struct {
@@ -31,8 +34,20 @@ type fileMeta struct {
 	SHA256 string `json:"sha256"`
 }
 
-// described are the files that bh_model.json describes.
-func described() []string { return []string{ConfigFile, WeightsFile, ONNXFile, ONNXKVFile} }
+// required are the files that every folder has. GGUFFile is missing where the vocabulary is not GPT-2's, and in folders of
+// older versions of bh.
+func required() []string { return []string{ConfigFile, WeightsFile, ONNXFile, ONNXKVFile} }
+
+// large says that a file holds all weights: its hash is not checked each time the folder is opened.
+func large(name string) bool { return name == WeightsFile || name == GGUFFile }
+
+// hasGGUF says whether the folder has the model.gguf that this version writes.
+func (m meta) hasGGUF() bool { return m.GGUFFormat == ggufFormat && m.Files[GGUFFile].SHA256 != "" }
+
+// addGGUF describes model.gguf.
+func (m *meta) addGGUF(size int64, sum string) {
+	m.Files[GGUFFile], m.GGUFFormat = fileMeta{Bytes: size, SHA256: sum}, ggufFormat
+}
 
 // readMeta reads bh_model.json; errNoMeta says that dir has none.
 func readMeta(dir string) (meta, error) {
@@ -54,7 +69,7 @@ func readMeta(dir string) (meta, error) {
 	if m.Name == "" {
 		return meta{}, fmt.Errorf("%s: %w", path, fieldError("name", `""`, "a name"))
 	}
-	for _, name := range described() {
+	for _, name := range required() {
 		if m.Files[name].SHA256 == "" {
 			return meta{}, fmt.Errorf("%s: %w", path, fieldError("files", "no "+name, "its size and SHA-256"))
 		}
@@ -70,6 +85,14 @@ func (m meta) marshal() ([]byte, error) {
 	enc.SetIndent("", "  ")
 	err := enc.Encode(m)
 	return b.Bytes(), err
+}
+
+func (m meta) write(dir string) error {
+	content, err := m.marshal()
+	if err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(dir, MetaFile), content)
 }
 
 // checkSize compares a file's size with the recorded one.

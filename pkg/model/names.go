@@ -8,6 +8,7 @@ const (
 	WeightsFile = "model.safetensors"
 	ONNXFile    = "model.onnx"
 	ONNXKVFile  = "model_kv.onnx"
+	GGUFFile    = "model.gguf"
 	MetaFile    = "bh_model.json"
 )
 

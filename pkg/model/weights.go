@@ -105,7 +105,7 @@ func seeded(seed uint64) source {
 const chunk = 1 << 18
 
 // writeWeights writes a whole model.safetensors to w, several tensors at a time, holding one chunk of each.
-func writeWeights(ctx context.Context, w io.WriterAt, c Config, from source, progress Progress) error {
+func writeWeights(ctx context.Context, w io.WriterAt, c Config, from source, count *counter) error {
 	l, err := c.layout()
 	if err != nil {
 		return err
@@ -115,7 +115,6 @@ func writeWeights(ctx context.Context, w io.WriterAt, c Config, from source, pro
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	count := &counter{total: l.Size, tell: progress}
 	count.add(l.DataStart)
 	var workers sync.WaitGroup
 	jobs := placed(c.tensors(), l)
