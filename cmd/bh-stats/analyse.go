@@ -19,8 +19,8 @@ type AnalyseOptions struct {
 	Input     store.Input
 	Tier      record.Tier // pricing tier of the cost metric
 	Alpha     float64     // level of the tests
-	Seed      int64       // of the resampling of scenarios
-	Resamples int         // how often scenarios are resampled
+	Seed      int64       // of the resampling of scenarios and of runs
+	Resamples int         // how often they are resampled
 	Output    string      // file; "" = standard output
 	Quiet     bool        // no notes on standard error
 }
@@ -49,11 +49,13 @@ func analyseCommand(k call) *urfave.Command {
 		Usage:     "test all that the report needs, into one statistics document",
 		ArgsUsage: "RUNS_OR_CELLS COSTS [FILE|GLOB|FOLDER|-]...",
 		Description: `Examples:
-   bh-stats analyse -o results/tr119/stats.json results/tr119/energy.parquet results/tr119/cost.parquet`,
+   bh-stats analyse -o results/tr119/stats.json results/tr119/energy.parquet results/tr119/cost.parquet
+Of runs it describes their distributions as well, compares them pair by pair, looks for pairs whose order by the mean is not
+that by the median or a percentile, and holds every backend's tokens against those of onnxruntime-cpu.`,
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "tier", Value: string(compare.DefaultTier), Usage: "pricing `TIER` of the cost metric"},
-			&urfave.Int64Flag{Name: "seed", Value: compare.DefaultSeed, Usage: "`SEED` of the resampling of scenarios"},
-			&urfave.IntFlag{Name: "resamples", Value: compare.DefaultResamples, Usage: "resample the scenarios `N` times"},
+			&urfave.Int64Flag{Name: "seed", Value: compare.DefaultSeed, Usage: "`SEED` of the resampling of scenarios and runs"},
+			&urfave.IntFlag{Name: "resamples", Value: compare.DefaultResamples, Usage: "resample scenarios and runs `N` times"},
 			alphaFlag(), fromFlag(), outputFlag(), quietFlag(),
 		},
 		Action: func(c *urfave.Context) error {
@@ -70,7 +72,7 @@ func analyseCommand(k call) *urfave.Command {
 }
 
 func (k call) analyse(ctx context.Context, o *AnalyseOptions) error {
-	d, err := k.read(ctx, o.Input, kinds{cells: true, costs: true}, nil, nil)
+	d, err := k.read(ctx, o.Input, kinds{cells: true, costs: true, runs: true}, nil, nil)
 	if err != nil {
 		return err
 	}
@@ -80,6 +82,9 @@ func (k call) analyse(ctx context.Context, o *AnalyseOptions) error {
 	}
 	doc, err := compare.Analyse(d.cells, d.costs, opt)
 	if err != nil {
+		return err
+	}
+	if doc.Runs, err = compare.AnalyseRuns(d.runs, d.cells, d.costs, opt); err != nil {
 		return err
 	}
 	if err := k.writeDocument(o.Output, doc); err != nil {

@@ -37,7 +37,7 @@ func TestBadInput(t *testing.T) {
 		}
 	}
 	for _, c := range []struct{ args, want string }{
-		{"", "no command, want describe, compare or analyse"},
+		{"", "no command, want describe, compare, analyse or metrics"},
 		{"explain", `unknown command "explain"`},
 		{"describe nowhere.parquet", "nowhere.parquet"},
 		{"describe empty.jsonl", "empty.jsonl"},
@@ -69,6 +69,9 @@ func TestBadInput(t *testing.T) {
 		{"analyse --resamples 0 runs.parquet", "--resamples: saw 0"},
 		{"analyse --tier cheap runs.parquet", `--tier: saw "cheap"`},
 		{"analyse --alpha NaN runs.parquet", "--alpha: saw NaN"},
+		{"metrics nowhere.parquet", "nowhere.parquet"},
+		{"metrics cost.parquet", "holds costs, want runs"},
+		{"metrics -o metrics.parquet runs.parquet", "metrics are not records"},
 	} {
 		before := folder(t)
 		code, out, errs := tool(t.Context(), "", strings.Fields(c.args)...)
@@ -127,7 +130,7 @@ func (closedPipe) Write([]byte) (int, error) {
 }
 
 func TestClosedPipeIsQuiet(t *testing.T) {
-	for _, command := range [][]string{{"describe"}, {"compare", "--metric", "latency_ms"}, {"analyse"}} {
+	for _, command := range [][]string{{"describe"}, {"compare", "--metric", "latency_ms"}, {"analyse"}, {"metrics"}} {
 		var errs strings.Builder
 		s := cli.Streams{In: strings.NewReader(jsonLines(t, testRuns(false))), Out: closedPipe{}, Err: &errs}
 		if code := run(t.Context(), append([]string{toolName}, command...), s); code != cli.ExitOK || errs.Len() != 0 {

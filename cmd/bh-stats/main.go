@@ -16,6 +16,10 @@
 //
 //	bh-stats analyse -o results/tr119/stats.json results/tr119/energy.parquet results/tr119/cost.parquet
 //
+// metrics lists single runs with their accuracy, the share of their tokens that are those of the reference backend:
+//
+//	bh-stats metrics -o metrics.csv results/tr119/runs.parquet
+//
 // docs/definitions.md defines every statistic. Exit codes: 0 done; 1 failed; 2 wrong use or bad input; 3 done, but some
 // runs are degraded or some rows were rejected; 130 interrupted.
 package main

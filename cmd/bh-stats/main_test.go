@@ -194,7 +194,7 @@ func TestExamples(t *testing.T) {
 	write(t, "results/tr119/energy.parquet", runs)
 	write(t, "results/tr119/cost.parquet", costs)
 	var help strings.Builder
-	for _, command := range []string{"describe", "compare", "analyse"} {
+	for _, command := range []string{"describe", "compare", "analyse", "metrics"} {
 		out, _ := must(t, cli.ExitOK, "", command, "--help")
 		help.WriteString(out)
 	}
@@ -223,7 +223,7 @@ func TestExamples(t *testing.T) {
 	if n < 5 {
 		t.Errorf("the documentation has %d examples", n)
 	}
-	for _, path := range []string{"cells.parquet", "results/tr119/stats.json"} {
+	for _, path := range []string{"cells.parquet", "results/tr119/stats.json", "metrics.csv"} {
 		if _, err := os.Stat(path); err != nil {
 			t.Error(err)
 		}

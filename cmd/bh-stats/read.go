@@ -8,28 +8,36 @@ import (
 
 	"github.com/banterhearts/bh/pkg/cell"
 	"github.com/banterhearts/bh/pkg/cli"
+	"github.com/banterhearts/bh/pkg/compare"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/store"
 )
 
-// kinds say which records a command reads.
-type kinds struct{ cells, costs bool }
+// kinds say which records a command reads; runs asks for the single runs behind the cells as well.
+type kinds struct{ cells, costs, runs bool }
 
 // data is what was read: runs come as the cells they make.
 type data struct {
 	cells []record.Cell
 	costs []record.Cost
+	runs  *compare.Runs
 	seen  store.Summary
 }
 
 // read reads records of the wanted kinds, in any order and mix of files. shapes and devices fill in what archived cells
 // lack, devices after the backends' own names.
 func (k call) read(ctx context.Context, in store.Input, want kinds, shapes []cell.Shape, devices map[string]record.Device) (data, error) {
-	var d data
+	d := data{runs: compare.NewRuns()}
 	var h store.Handlers
 	b := cell.NewBuilder()
 	if want.cells {
-		h.Run = func(r *record.Run) error { b.AddRun(r); return nil }
+		h.Run = func(r *record.Run) error {
+			b.AddRun(r)
+			if want.runs {
+				d.runs.Add(r)
+			}
+			return nil
+		}
 		h.Cell = func(c *record.Cell) error { b.AddCell(c); return nil }
 	}
 	if want.costs {

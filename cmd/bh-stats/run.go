@@ -26,12 +26,12 @@ func run(ctx context.Context, args []string, s cli.Streams) int {
 	app := &urfave.App{
 		Name:     toolName,
 		Usage:    "describe, compare and test measurements",
-		Commands: []*urfave.Command{describeCommand(k), compareCommand(k), analyseCommand(k)},
+		Commands: []*urfave.Command{describeCommand(k), compareCommand(k), analyseCommand(k), metricsCommand(k)},
 		Action: func(c *urfave.Context) error {
 			if c.Args().Present() {
-				return cli.BadInputf("unknown command %q, want describe, compare or analyse", c.Args().First())
+				return cli.BadInputf("unknown command %q, want describe, compare, analyse or metrics", c.Args().First())
 			}
-			return cli.BadInputf("no command, want describe, compare or analyse; see %s --help", toolName)
+			return cli.BadInputf("no command, want describe, compare, analyse or metrics; see %s --help", toolName)
 		},
 	}
 	return cli.Run(ctx, app, args, s)

@@ -170,7 +170,7 @@ func (b *block) finish() {
 	b.warnings = append(b.warnings, confoundWarnings(b.ids)...)
 }
 
-func sortedKeys[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K { return slices.Sorted(maps.Keys(m)) }
 
 // count is "1 scenario", "2 scenarios".
 func count(n int, noun string) string {

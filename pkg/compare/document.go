@@ -32,6 +32,7 @@ type Document struct {
 	Resamples  int            `json:"resamples"`  // how often scenarios were resampled
 	Modes      []ModeAnalysis `json:"modes"`      // one per mode, metric and, for cost metrics, method
 	Throughput Throughput     `json:"throughput"` // doubts about the cells themselves
+	Runs       *RunAnalysis   `json:"runs"`       // what single runs say; null for cells whose runs are gone
 }
 
 // ModeAnalysis compares the backends of one mode by one metric.

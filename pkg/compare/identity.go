@@ -48,21 +48,27 @@ func threads(n *int64) string {
 	return fmt.Sprint(*n)
 }
 
-// labels names every identity: the backend's name where that is enough, else with the factors that differ between the
-// identities of that backend, as "onnxruntime-cpu (threads=2)".
+// labels names every identity of cells and costs.
 func labels(cells []record.Cell, costs []record.Cost) map[identity]string {
+	ids := map[identity]bool{}
+	for i := range cells {
+		ids[cellIdentity(&cells[i])] = true
+	}
+	for i := range costs {
+		ids[costIdentity(&costs[i])] = true
+	}
+	return labelsOf(ids)
+}
+
+// labelsOf names every identity: the backend's name where that is enough, else with the factors that differ between the
+// identities of that backend, as "onnxruntime-cpu (threads=2)".
+func labelsOf(all map[identity]bool) map[identity]string {
 	byBackend := map[string]map[identity]bool{}
-	add := func(i identity) {
+	for i := range all {
 		if byBackend[i.backend] == nil {
 			byBackend[i.backend] = map[identity]bool{}
 		}
 		byBackend[i.backend][i] = true
-	}
-	for i := range cells {
-		add(cellIdentity(&cells[i]))
-	}
-	for i := range costs {
-		add(costIdentity(&costs[i]))
 	}
 	out := map[identity]string{}
 	for backend, ids := range byBackend {

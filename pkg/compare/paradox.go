@@ -1,0 +1,224 @@
+package compare
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+)
+
+// statistic is a way to sum up a sample in one number, of its sorted values.
+type statistic struct {
+	name string
+	of   func(sorted []float64) float64
+}
+
+// statistics are those whose orders a paradox compares; the mean is the first.
+var statistics = []statistic{
+	{"mean", func(x []float64) float64 { return sum(x) / float64(len(x)) }},
+	{"p50", func(x []float64) float64 { return sortedQuantile(x, 0.50) }},
+	{"p95", func(x []float64) float64 { return sortedQuantile(x, 0.95) }},
+	{"p99", func(x []float64) float64 { return sortedQuantile(x, 0.99) }},
+}
+
+// paradoxes finds the pairs of backends that some statistic orders otherwise than the mean does, in the order of their
+// names. Lower is better for the metric.
+func paradoxes(groups []group, m runMetric, opt Options) ([]Paradox, error) {
+	var out []Paradox
+	for i := range groups {
+		for j := i + 1; j < len(groups); j++ {
+			a, b := &groups[i], &groups[j]
+			if len(m.values(a.runs)) == 0 || len(m.values(b.runs)) == 0 {
+				continue
+			}
+			p, err := paradoxOf(a, b, m, opt)
+			if err != nil {
+				return nil, fmt.Errorf("%s against %s: %w", a.label, b.label, err)
+			}
+			if p != nil {
+				out = append(out, *p)
+			}
+		}
+	}
+	return out, nil
+}
+
+// paradoxOf examines one pair; it is nil where every statistic gives the order of the means, or none.
+func paradoxOf(a, b *group, m runMetric, opt Options) (*Paradox, error) {
+	x, y := sorted(m.values(a.runs)), sorted(m.values(b.runs))
+	if statistics[0].of(x) > statistics[0].of(y) {
+		a, b, x, y = b, a, y, x
+	}
+	p := &Paradox{Mode: a.mode, Metric: m.name, A: a.label, B: b.label, Reversed: []string{}, Orders: ordersOf(a.label, b.label, x, y)}
+	if p.Orders[0].First == "" {
+		return nil, nil // equal means are no order to contradict
+	}
+	for _, o := range p.Orders[1:] {
+		if o.First == p.B {
+			p.Reversed = append(p.Reversed, o.Statistic)
+		}
+	}
+	if len(p.Reversed) == 0 {
+		return nil, nil
+	}
+	p.Crossings, p.Stretches = newDuel(p.A, p.B, x, y).crossings()
+	p.SlowestOfB = slowestBehind(x, y)
+	p.weigh(strata(a, m), strata(b, m), opt)
+	p.Sentence = p.sentence(1 - opt.Alpha)
+	return p, nil
+}
+
+// ordersOf ranks two sorted samples by each statistic.
+func ordersOf(nameA, nameB string, x, y []float64) []Order {
+	out := make([]Order, len(statistics))
+	for i, s := range statistics {
+		o := Order{Statistic: s.name, A: s.of(x), B: s.of(y)}
+		switch sign(o.A - o.B) {
+		case -1:
+			o.First = nameA
+		case 1:
+			o.First = nameB
+		}
+		out[i] = o
+	}
+	return out
+}
+
+// slowestBehind is how many of the largest values of y must go for its mean to fall below that of x, both sorted and mean(x)
+// < mean(y). It is nil where half of them are not enough.
+func slowestBehind(x, y []float64) *int {
+	mean, rest := sum(x)/float64(len(x)), sum(y)
+	for k := 1; k <= len(y)/2; k++ {
+		rest -= y[len(y)-k]
+		if rest/float64(len(y)-k) < mean {
+			return &k
+		}
+	}
+	return nil
+}
+
+// strata are the values of each scenario: what is drawn again on its own, as the scenarios are chosen and not drawn.
+func strata(g *group, m runMetric) [][]float64 {
+	var out [][]float64
+	for _, runs := range g.byScenario() {
+		if x := m.values(runs); len(x) > 0 {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// maxDraws bounds the values drawn in one paradox's resampling; a larger sample is resampled less often, but at least
+// leastResamples times.
+const (
+	maxDraws       = 10_000_000
+	leastResamples = 200
+)
+
+// weigh resamples both backends within scenarios, and says in which share of the resamples each order and the paradox hold.
+func (p *Paradox) weigh(a, b [][]float64, opt Options) {
+	n := 0
+	for _, x := range slices.Concat(a, b) {
+		n += len(x)
+	}
+	resamples := min(opt.Resamples, max(leastResamples, maxDraws/n))
+	rng := rand.New(rand.NewPCG(uint64(opt.Seed), 0))
+	same, paradox := make([]int, len(p.Orders)), make([]int, len(p.Orders))
+	var x, y []float64
+	for range resamples {
+		x, y = redraw(x, a, rng), redraw(y, b, rng)
+		now := ordersOf(p.A, p.B, x, y)
+		for i := range now {
+			if now[i].First == p.Orders[i].First {
+				same[i]++
+				if now[0].First == p.A {
+					paradox[i]++
+				}
+			}
+		}
+	}
+	p.WithinNoise = true
+	for i := range p.Orders {
+		o := &p.Orders[i]
+		o.Share, o.Pick = float64(same[i])/float64(resamples), o.First
+		if o.Share < 1-opt.Alpha || o.First == "" {
+			o.Pick = either
+		}
+		if o.First == p.B && i > 0 {
+			share := float64(paradox[i]) / float64(resamples)
+			o.ParadoxShare = &share
+			p.WithinNoise = p.WithinNoise && share < 1-opt.Alpha
+		}
+	}
+}
+
+// either is the pick where the resamples do not agree on one.
+const either = "either"
+
+// redraw draws each stratum again with replacement and sorts what comes together; it uses the memory of into.
+func redraw(into []float64, strata [][]float64, rng *rand.Rand) []float64 {
+	into = into[:0]
+	for _, x := range strata {
+		for range x {
+			into = append(into, x[rng.IntN(len(x))])
+		}
+	}
+	slices.Sort(into)
+	return into
+}
+
+// sentence says what the paradox means for a reader.
+func (p *Paradox) sentence(level float64) string {
+	unit := " ms"
+	mean := p.Orders[0]
+	var s strings.Builder
+	fmt.Fprintf(&s, "%s in %s: %s has the lower mean (%.4g against %.4g%s), but %s has the lower %s", p.Metric, p.Mode, p.A, mean.A, mean.B, unit,
+		p.B, strings.Join(p.Reversed, ", "))
+	for _, o := range p.Orders[1:] {
+		if o.First == p.B {
+			fmt.Fprintf(&s, " (%s %.4g against %.4g%s)", o.Statistic, o.B, o.A, unit)
+		}
+	}
+	s.WriteString(". " + p.where())
+	if p.SlowestOfB != nil {
+		fmt.Fprintf(&s, " Without its %s, %s would have the lower mean too.", count(*p.SlowestOfB, "slowest run"), p.B)
+	}
+	s.WriteString(" " + p.picks())
+	if p.WithinNoise {
+		fmt.Fprintf(&s, " Repeating the runs shows the contradiction in fewer than %g%% of the resamples: it is within noise.", 100*level)
+	} else {
+		fmt.Fprintf(&s, " It is more than noise: at least %g%% of the resamples show it.", 100*level)
+	}
+	return s.String()
+}
+
+// where says who is lower between which percentiles; of many crossings only how many there are.
+func (p *Paradox) where() string {
+	const most = 3
+	if len(p.Crossings) > most {
+		return fmt.Sprintf("Their quantiles cross %d times, between percentiles %.1f and %.1f.", len(p.Crossings),
+			p.Crossings[0].Percentile, p.Crossings[len(p.Crossings)-1].Percentile)
+	}
+	parts := make([]string, len(p.Stretches))
+	for i, st := range p.Stretches {
+		parts[i] = fmt.Sprintf("%s by %.3g ms on average from percentile %.1f to %.1f", st.First, st.MeanGap, st.From, st.To)
+	}
+	return "Lower is " + strings.Join(parts, ", ") + "."
+}
+
+// picks says what to take for each purpose.
+func (p *Paradox) picks() string {
+	parts := make([]string, len(p.Orders))
+	for i, o := range p.Orders {
+		who := o.Pick
+		if who == either {
+			who = "either (not separated)"
+		}
+		name := "the " + o.Statistic
+		if i == 0 {
+			name = "the mean (cost, throughput)"
+		}
+		parts[i] = fmt.Sprintf("by %s %s", name, who)
+	}
+	return "Pick " + strings.Join(parts, ", ") + "."
+}
