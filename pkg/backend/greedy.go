@@ -47,15 +47,14 @@ func (d *decoding) reset() {
 	}
 }
 
-// step takes the logits of the last position of each sequence: logits has batch x seq x vocab values.
-func (d *decoding) step(logits []float32, seq, vocab int) error {
+// step chooses each sequence's next token from the logits of its last position.
+func (d *decoding) step(p pass) error {
 	for b := range d.out {
 		if d.finished[b] {
 			d.next[b] = d.eos
 			continue
 		}
-		end := (b*seq + seq) * vocab
-		id, err := d.choose(logits[end-vocab:end], b)
+		id, err := d.choose(p.last(b), b)
 		if err != nil {
 			return err
 		}

@@ -89,15 +89,7 @@ func (e *ortEngine) Info() map[string]string {
 
 // Prepare implements Engine.
 func (e *ortEngine) Prepare(task Task) (Job, error) {
-	switch task.Mode {
-	case record.Prefill:
-		return e.preparePrefill(task)
-	case record.Generate:
-		return e.prepareUncached(task)
-	case record.GenerateCached:
-		return e.prepareCached(task)
-	}
-	return nil, &Unavailable{Reason: ModeUnsupported, Detail: string(task.Mode)}
+	return prepare(task, e.folder.Config, e.newStore(task))
 }
 
 // Close implements Engine.

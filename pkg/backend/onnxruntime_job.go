@@ -2,77 +2,42 @@ package backend
 
 import (
 	"errors"
-	"fmt"
-	"slices"
 	"time"
 
-	ort "github.com/yalue/onnxruntime_go"
+	"github.com/banterhearts/bh/pkg/model"
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/workload"
 )
 
-// pass is one forward pass with its tensors, allocated beforehand.
-type pass struct {
-	session *ort.DynamicAdvancedSession
-	in, out []ort.Value
-	ids     []int64 // batch x seq, the memory of input_ids
-	mask    []int64 // the memory of attention_mask
-	logits  []float32
-	batch   int
-	seq     int
+// pass is one forward pass over memory that was allocated beforehand.
+type pass interface {
+	// ids is the memory of input_ids on the host: batch x seq.
+	ids() []int64
+	// send makes ids that were written known to the device that computes.
+	send() error
+	run() error
+	// last is the logits of sequence b's last position, until the job's next pass.
+	last(b int) []float32
+	close() error
 }
 
-func (p *pass) run() error {
-	if err := p.session.Run(p.in, p.out); err != nil {
-		return &RunError{Reason: RunFailed, Detail: err.Error()}
-	}
-	return nil
+// extent is what a pass computes: seq new tokens of each sequence, behind past ones whose keys and values are cached.
+type extent struct {
+	cached           bool // with a cache that the pass reads and writes
+	step             int  // of the new token that the pass gives
+	batch, seq, past int
 }
 
-func (p *pass) close() error {
-	var errs []error
-	for _, v := range slices.Concat(p.in, p.out) {
-		errs = append(errs, v.Destroy())
+// fill writes the prompt where the pass takes it in, and ones (real tokens) behind it.
+func (x extent) fill(ids, mask []int64, prompt workload.Prompt) {
+	if x.past == 0 {
+		fill(ids, x.seq, prompt.IDs)
 	}
-	return errors.Join(errs...)
-}
-
-// newPass allocates ids [batch, seq] and mask [batch, past+seq]; logits [batch, seq, vocab] stand in scratch, which the
-// passes of a job share as only one of them runs at a time.
-func (e *ortEngine) newPass(session *ort.DynamicAdvancedSession, scratch []float32, batch, seq, past int) (*pass, error) {
-	p := &pass{session: session, batch: batch, seq: seq,
-		ids: make([]int64, batch*seq), mask: make([]int64, batch*(past+seq))}
-	vocab := e.folder.Config.VocabSize
-	p.logits = scratch[:batch*seq*vocab]
-	err := errors.Join(
-		addTensor(&p.in, p.ids, batch, seq),
-		addTensor(&p.in, p.mask, batch, past+seq),
-		addTensor(&p.out, p.logits, batch, seq, vocab))
-	if err != nil {
-		return nil, errors.Join(err, p.close())
-	}
-	return p, nil
-}
-
-// scratch has room for the logits of batch x seq tokens.
-func (e *ortEngine) scratch(batch, seq int) []float32 {
-	return make([]float32, batch*seq*e.folder.Config.VocabSize)
-}
-
-// addTensor appends a tensor over data to list.
-func addTensor[T ort.TensorData](list *[]ort.Value, data []T, shape ...int) error {
-	dims := make([]int64, len(shape))
-	for i, d := range shape {
-		dims[i] = int64(d)
-	}
-	t, err := ort.NewTensor(ort.NewShape(dims...), data)
-	if err != nil {
-		return fmt.Errorf("tensor %v: %w", shape, err)
-	}
-	*list = append(*list, t)
-	return nil
+	fill(mask, x.past+x.seq, prompt.Mask)
 }
 
 // fill copies the rows of src, each as long as the row in dst or shorter, into dst of the given row length, and ones
-// (real tokens) behind them.
+// behind them.
 func fill(dst []int64, rowLength int, src [][]int64) {
 	for b, row := range src {
 		n := copy(dst[b*rowLength:(b+1)*rowLength], row)
@@ -82,28 +47,56 @@ func fill(dst []int64, rowLength int, src [][]int64) {
 	}
 }
 
+// store is the memory of one job. Its passes share it, as only one of them runs at a time.
+type store interface {
+	pass(x extent, prompt workload.Prompt) (pass, error)
+	flags() []Flag // doubts about everything that runs on it
+	close() error
+}
+
+// largest is the most new tokens of a sequence in one pass of the task, and the most that its cache holds.
+func largest(task Task) (seq, cached int) {
+	seq = task.Prompt.Tokens()
+	switch task.Mode {
+	case record.Generate:
+		return seq + task.MaxNewTokens - 1, 0
+	case record.GenerateCached:
+		return seq, seq + task.MaxNewTokens - 1
+	}
+	return seq, 0
+}
+
+// prepare plans the task's passes over the store, which the job closes.
+func prepare(task Task, c model.Config, s store) (Job, error) {
+	var j Job
+	var err error
+	if task.Mode == record.Prefill {
+		j, err = preparePrefill(task, s)
+	} else {
+		j, err = prepareGenerate(task, c, s)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return j, nil
+}
+
 // prefillJob is one forward pass over the prompt.
 type prefillJob struct {
-	*pass
-	vocab  int
+	store  store
+	pass   pass
 	output [][]int64
 }
 
 var _ Job = (*prefillJob)(nil)
 
-func (e *ortEngine) preparePrefill(task Task) (Job, error) {
-	s, err := e.plainSession()
+func preparePrefill(task Task, s store) (Job, error) {
+	batch := task.Prompt.Batch()
+	p, err := s.pass(extent{batch: batch, seq: task.Prompt.Tokens()}, task.Prompt)
 	if err != nil {
 		return nil, err
 	}
-	batch, seq := task.Prompt.Batch(), task.Prompt.Tokens()
-	p, err := e.newPass(s, e.scratch(batch, seq), batch, seq, 0)
-	if err != nil {
-		return nil, err
-	}
-	fill(p.ids, p.seq, task.Prompt.IDs)
-	fill(p.mask, p.seq, task.Prompt.Mask)
-	j := &prefillJob{pass: p, vocab: e.folder.Config.VocabSize, output: make([][]int64, p.batch)}
+	j := &prefillJob{store: s, pass: p, output: make([][]int64, batch)}
 	for i := range j.output {
 		j.output[i] = make([]int64, 1)
 	}
@@ -113,28 +106,27 @@ func (e *ortEngine) preparePrefill(task Task) (Job, error) {
 // Run implements Job. The next token is chosen after the clock has stopped: prefill is the forward pass alone.
 func (j *prefillJob) Run() (Result, error) {
 	start := time.Now()
-	err := j.run()
+	err := j.pass.run()
 	latency := time.Since(start)
 	if err != nil {
 		return Result{}, err
 	}
 	for b := range j.output {
-		end := (b*j.seq + j.seq) * j.vocab
-		if j.output[b][0], err = argmax(j.logits[end-j.vocab : end]); err != nil {
+		if j.output[b][0], err = argmax(j.pass.last(b)); err != nil {
 			return Result{}, err
 		}
 	}
-	return Result{Latency: latency, Output: j.output}, nil
+	return Result{Latency: latency, Output: j.output, Flags: j.store.flags()}, nil
 }
 
 // Close implements Job.
-func (j *prefillJob) Close() error { return j.close() }
+func (j *prefillJob) Close() error { return errors.Join(j.pass.close(), j.store.close()) }
 
 // generateJob is greedy decoding as a list of passes, one for each new token: growing prompts without a cache, or one
 // prompt and then single tokens with a cache. feed puts the tokens of the last step into the next pass.
 type generateJob struct {
-	passes []*pass
-	vocab  int
+	store  store
+	passes []pass
 	state  *decoding
 	itl    []time.Duration
 	feed   func(step int, next []int64)
@@ -142,7 +134,50 @@ type generateJob struct {
 
 var _ Job = (*generateJob)(nil)
 
-// Run implements Job. Choosing the token is part of decoding and inside the times.
+func prepareGenerate(task Task, c model.Config, s store) (Job, error) {
+	j := &generateJob{store: s, state: newDecoding(task, int64(c.EOSTokenID)), itl: make([]time.Duration, 0, task.MaxNewTokens)}
+	next, feed := growing, j.feedGrowing
+	if task.Mode == record.GenerateCached {
+		next, feed = single, j.feedSingle
+	}
+	prompt := task.Prompt.Tokens()
+	j.feed = func(step int, ids []int64) { feed(prompt, step, ids) }
+	for step := range task.MaxNewTokens {
+		p, err := s.pass(next(step, task.Prompt.Batch(), prompt), task.Prompt)
+		if err != nil {
+			return nil, errors.Join(err, j.closePasses())
+		}
+		j.passes = append(j.passes, p)
+	}
+	return j, nil
+}
+
+// growing is a full forward pass over the prompt and everything new.
+func growing(step, batch, prompt int) extent {
+	return extent{step: step, batch: batch, seq: prompt + step}
+}
+
+// feedGrowing puts token number step-1 into this pass and every later one; earlier ones were put there when they came.
+func (j *generateJob) feedGrowing(prompt, step int, next []int64) {
+	for k, p := range j.passes[step:] {
+		ids, seq := p.ids(), prompt+step+k
+		for b, id := range next {
+			ids[b*seq+prompt+step-1] = id
+		}
+	}
+}
+
+// single is a pass over the prompt with an empty cache, and then one over each new token.
+func single(step, batch, prompt int) extent {
+	if step == 0 {
+		return extent{cached: true, batch: batch, seq: prompt}
+	}
+	return extent{cached: true, step: step, batch: batch, seq: 1, past: prompt + step - 1}
+}
+
+func (j *generateJob) feedSingle(_, step int, next []int64) { copy(j.passes[step].ids(), next) }
+
+// Run implements Job. Feeding and choosing the token are part of decoding and inside the times.
 func (j *generateJob) Run() (Result, error) {
 	j.state.reset()
 	j.itl = j.itl[:0]
@@ -150,13 +185,7 @@ func (j *generateJob) Run() (Result, error) {
 	start := time.Now()
 	last := start
 	for step, p := range j.passes {
-		if step > 0 {
-			j.feed(step, j.state.next)
-		}
-		if err := p.run(); err != nil {
-			return Result{}, err
-		}
-		if err := j.state.step(p.logits, p.seq, j.vocab); err != nil {
+		if err := j.pass(step, p); err != nil {
 			return Result{}, err
 		}
 		now := time.Now()
@@ -170,11 +199,23 @@ func (j *generateJob) Run() (Result, error) {
 			break
 		}
 	}
-	return Result{Latency: last.Sub(start), TTFT: ttft, ITL: j.itl, Generated: j.state.count, Output: j.state.out}, nil
+	return Result{Latency: last.Sub(start), TTFT: ttft, ITL: j.itl, Generated: j.state.count, Output: j.state.out, Flags: j.store.flags()}, nil
 }
 
-// Close implements Job.
-func (j *generateJob) Close() error {
+func (j *generateJob) pass(step int, p pass) error {
+	if step > 0 {
+		j.feed(step, j.state.next)
+		if err := p.send(); err != nil {
+			return err
+		}
+	}
+	if err := p.run(); err != nil {
+		return err
+	}
+	return j.state.step(p)
+}
+
+func (j *generateJob) closePasses() error {
 	var errs []error
 	for _, p := range j.passes {
 		errs = append(errs, p.close())
@@ -182,40 +223,5 @@ func (j *generateJob) Close() error {
 	return errors.Join(errs...)
 }
 
-func (e *ortEngine) newGenerateJob(task Task) *generateJob {
-	return &generateJob{
-		vocab: e.folder.Config.VocabSize,
-		state: newDecoding(task, int64(e.folder.Config.EOSTokenID)),
-		itl:   make([]time.Duration, 0, task.MaxNewTokens),
-	}
-}
-
-// prepareUncached plans one full forward pass per new token, each over everything so far.
-func (e *ortEngine) prepareUncached(task Task) (Job, error) {
-	s, err := e.plainSession()
-	if err != nil {
-		return nil, err
-	}
-	j := e.newGenerateJob(task)
-	batch, longest := task.Prompt.Batch(), task.Prompt.Tokens()+task.MaxNewTokens-1
-	scratch := e.scratch(batch, longest)
-	for step := range task.MaxNewTokens {
-		p, err := e.newPass(s, scratch, batch, task.Prompt.Tokens()+step, 0)
-		if err != nil {
-			return nil, errors.Join(err, j.Close())
-		}
-		fill(p.ids, p.seq, task.Prompt.IDs)
-		fill(p.mask, p.seq, task.Prompt.Mask)
-		j.passes = append(j.passes, p)
-	}
-	prompt := task.Prompt.Tokens()
-	j.feed = func(step int, next []int64) {
-		// Token number step-1 belongs into this pass and every later one; earlier ones were put there when they came.
-		for _, p := range j.passes[step:] {
-			for b, id := range next {
-				p.ids[b*p.seq+prompt+step-1] = id
-			}
-		}
-	}
-	return j, nil
-}
+// Close implements Job.
+func (j *generateJob) Close() error { return errors.Join(j.closePasses(), j.store.close()) }
