@@ -86,6 +86,12 @@ func TestBuildReplacesWhatItCanBuildAgain(t *testing.T) {
 			}
 			return 42
 		},
+		"missing GGUF": func(t *testing.T, f *model.Folder) uint64 {
+			if err := os.Remove(f.GGUFPath()); err != nil {
+				t.Error(err)
+			}
+			return 42
+		},
 		"cut weights": func(t *testing.T, f *model.Folder) uint64 {
 			if err := os.Truncate(f.SafetensorsPath(), 1000); err != nil {
 				t.Error(err)

@@ -79,6 +79,19 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+func TestOpenRefusesADamagedGGUF(t *testing.T) {
+	for want, d := range map[string]damage{
+		"is not complete":       removing(model.GGUFFile),
+		"saw 9999 bytes, want ": cutting(model.GGUFFile, 9999),
+	} {
+		f := private(t, tiny)
+		d(t, f.Dir)
+		if _, err := model.Open(f.Dir); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), model.GGUFFile) {
+			t.Errorf("saw error %v, want %q", err, want)
+		}
+	}
+}
+
 // swapTensors makes a valid file of the same size whose names have changed places, as another writer's order would.
 func swapTensors(t *testing.T, dir string) {
 	path := filepath.Join(dir, model.WeightsFile)

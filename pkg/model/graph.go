@@ -32,11 +32,13 @@ type graph struct {
 	c      Config
 	layout *safetensors.Layout
 	cached bool // model_kv.onnx
+	Variant
+	narrowed map[string]string // constants and weights in float16, by their names in float32
 
 	flat  string // shape [tokens, width]
 	bsw   string // shape [batch, seq, width], width inferred
 	heads string // shape [batch, seq, heads, head width]
-	bias  string // float32 [batch, 1, seq, total]: 0 where a position may look, the lowest number where not
+	bias  string // [batch, 1, seq, total]: 0 where a position may look, the lowest number where not
 }
 
 // The names of the graphs' dynamic dimensions.
@@ -51,6 +53,10 @@ const (
 func onnxGraph(c Config, l *safetensors.Layout, cached bool) []byte {
 	g := &graph{Builder: onnx.NewBuilder("gpt2"), c: c, layout: l, cached: cached}
 	g.build()
+	return g.marshal()
+}
+
+func (g *graph) marshal() []byte {
 	m := onnx.Model{IRVersion: graphIRVersion, Opset: graphOpset, Producer: graphProducer, Graph: g.Graph()}
 	return m.Marshal()
 }
@@ -62,7 +68,7 @@ func (g *graph) build() {
 	}
 	ids := g.Input(InputIDs, onnx.Int64, onnx.Dyn(dimBatch), onnx.Dyn(dimSeq))
 	mask := g.Input(AttentionMask, onnx.Int64, onnx.Dyn(dimBatch), onnx.Dyn(total))
-	g.Output(Logits, onnx.Float, onnx.Dyn(dimBatch), onnx.Dyn(dimSeq), onnx.Fix(g.c.VocabSize))
+	g.Output(Logits, g.elem(), onnx.Dyn(dimBatch), onnx.Dyn(dimSeq), onnx.Fix(g.c.VocabSize))
 	x := g.embed(ids, mask)
 	for layer := range g.c.NLayer {
 		x = g.block(x, layer, total)
@@ -116,7 +122,7 @@ func (g *graph) attentionBias(mask, past, total string) {
 	token := g.Op("Cast", []string{mask}, onnx.IntAttr("to", int64(onnx.Bool)))
 	token = g.Op("Unsqueeze", []string{token, g.Ints(1, 2)}) // [batch, 1, 1, total]
 	allowed := g.Op("And", []string{causal, token})
-	g.bias = g.Op("Where", []string{allowed, g.Float(0), g.Float(-math.MaxFloat32)})
+	g.bias = g.Op("Where", []string{allowed, g.number(0), g.number(g.lowest())})
 }
 
 func (g *graph) block(x string, layer int, total string) string {
@@ -134,12 +140,12 @@ func (g *graph) attention(x string, layer int, total string) string {
 	width := int64(g.c.NEmbd)
 	qkv := g.Ops("Split", []string{g.linear(x, p+"attn.c_attn"), g.Ints(width, width, width)}, 3, onnx.IntAttr("axis", 1))
 	q, k, v := g.split(qkv[0]), g.split(qkv[1]), g.split(qkv[2])
-	if g.cached {
+	if g.cached || g.Cache == FirstCache {
 		k = g.extend(PastKey(layer), PresentKey(layer), k, total)
 		v = g.extend(PastValue(layer), PresentValue(layer), v, total)
 	}
 	scores := g.Op("MatMul", []string{q, g.Op("Transpose", []string{k}, onnx.IntsAttr("perm", 0, 1, 3, 2))})
-	scores = g.Op("Mul", []string{scores, g.Float(float32(1 / math.Sqrt(float64(g.c.HeadDim()))))})
+	scores = g.Op("Mul", []string{scores, g.number(float32(1 / math.Sqrt(float64(g.c.HeadDim()))))})
 	weights := g.Op("Softmax", []string{g.Op("Add", []string{scores, g.bias})}, onnx.IntAttr("axis", -1))
 	y := g.Op("Transpose", []string{g.Op("MatMul", []string{weights, v})}, onnx.IntsAttr("perm", 0, 2, 1, 3))
 	return g.linear(g.Op("Reshape", []string{y, g.flat}), p+"attn.c_proj")
@@ -150,13 +156,15 @@ func (g *graph) split(x string) string {
 	return g.Op("Transpose", []string{g.Op("Reshape", []string{x, g.heads})}, onnx.IntsAttr("perm", 0, 2, 1, 3))
 }
 
-// extend appends the new keys or values to the cached ones.
+// extend appends the new keys or values to the cached ones, if there are any.
 func (g *graph) extend(past, present, value, total string) string {
 	heads, width := onnx.Fix(g.c.NHead), onnx.Fix(g.c.HeadDim())
-	g.Input(past, onnx.Float, onnx.Dyn(dimBatch), heads, onnx.Dyn(dimPast), width)
-	g.Named(present, "Concat", []string{past, value}, onnx.IntAttr("axis", 2))
-	g.Output(present, onnx.Float, onnx.Dyn(dimBatch), heads, onnx.Dyn(total), width)
-	return present
+	g.Output(present, g.elem(), onnx.Dyn(dimBatch), heads, onnx.Dyn(total), width)
+	if !g.cached {
+		return g.Named(present, "Identity", []string{value})
+	}
+	g.Input(past, g.elem(), onnx.Dyn(dimBatch), heads, onnx.Dyn(dimPast), width)
+	return g.Named(present, "Concat", []string{past, value}, onnx.IntAttr("axis", 2))
 }
 
 func (g *graph) linear(x, name string) string {
@@ -172,8 +180,8 @@ func (g *graph) norm(x, name string) string {
 // use the same bytes and the disk holds them once.
 func (g *graph) weight(name string) string {
 	t, _ := g.layout.Tensor(name) // the layout is made from the same list of names
-	return g.Weight(onnx.Tensor{
+	return g.narrow(g.Weight(onnx.Tensor{
 		Name: name, Type: onnx.Float, Dims: t.Shape,
 		External: &onnx.External{Location: WeightsFile, Offset: t.Offset, Length: t.Length},
-	})
+	}))
 }

@@ -10,9 +10,10 @@ type ElemType int32
 
 // The element types of the graphs that bh writes.
 const (
-	Float ElemType = 1
-	Int64 ElemType = 7
-	Bool  ElemType = 9
+	Float   ElemType = 1
+	Int64   ElemType = 7
+	Bool    ElemType = 9
+	Float16 ElemType = 10
 )
 
 // Model is a graph with the versions it was written for.
