@@ -57,7 +57,7 @@ func openCPU(_ context.Context, spec Spec) (Engine, error) {
 	}
 	folder, err := model.Open(spec.ModelDir)
 	if err != nil {
-		return nil, &Unavailable{Reason: ModelNotFound, Detail: err.Error(), Remedy: "run `bh-run model build` or `bh-run model import`"}
+		return nil, modelNotFound(err)
 	}
 	ort.SetSharedLibraryPath(lib.Path)
 	if !ort.IsInitialized() {
@@ -66,6 +66,10 @@ func openCPU(_ context.Context, spec Spec) (Engine, error) {
 		}
 	}
 	return &ortEngine{spec: spec, folder: folder, lib: lib}, nil
+}
+
+func modelNotFound(err error) error {
+	return &Unavailable{Reason: ModelNotFound, Detail: err.Error(), Remedy: "run `bh-run model build` or `bh-run model import`"}
 }
 
 // ortEngine holds the sessions of one model.

@@ -88,13 +88,19 @@ func (o origin) fetch(ctx context.Context) (Library, error) {
 	return Library{Path: path, Origin: "cache (" + o.name + ")"}, nil
 }
 
-// unpack copies the library out of the archive to path, which appears only when the hash is the pinned one.
+// unpack copies the library out of the archive to path.
 func (o origin) unpack(archive, path, wantSHA256 string) error {
 	src, err := o.open(archive)
 	if err != nil {
 		return err
 	}
 	defer src.Close() //nolint:errcheck // only read
+	return writeChecked(path, src, libraryName()+" in "+filepath.Base(archive), wantSHA256)
+}
+
+// writeChecked writes src to path, which appears only when the content has the wanted hash; "" wants none. what is its
+// name in errors.
+func writeChecked(path string, src io.Reader, what, wantSHA256 string) error {
 	dst, err := atomicfile.Create(path)
 	if err != nil {
 		return err
@@ -102,10 +108,10 @@ func (o origin) unpack(archive, path, wantSHA256 string) error {
 	defer dst.Close() //nolint:errcheck // a no-op after Commit
 	h := sha256.New()
 	if _, err := io.Copy(io.MultiWriter(dst, h), src); err != nil {
-		return fmt.Errorf("unpack %s: %w", filepath.Base(archive), err)
+		return fmt.Errorf("unpack %s: %w", what, err)
 	}
-	if got := hex.EncodeToString(h.Sum(nil)); got != wantSHA256 {
-		return fmt.Errorf("%s in %s: saw SHA-256 %s, want %s", libraryName(), filepath.Base(archive), got, wantSHA256)
+	if got := hex.EncodeToString(h.Sum(nil)); wantSHA256 != "" && got != wantSHA256 {
+		return fmt.Errorf("%s: saw SHA-256 %s, want %s", what, got, wantSHA256)
 	}
 	return dst.Commit()
 }
@@ -119,18 +125,26 @@ var wheelPlatforms = map[string]string{
 }
 
 func pipDownload(ctx context.Context, dir string) (string, error) {
-	args := []string{"download", "--quiet", "--disable-pip-version-check", "--no-deps", "--only-binary=:all:", "--python-version", "3.11",
-		"--implementation", "cp", "--abi", "cp311", "--platform", wheelPlatforms[runtime.GOOS+"/"+runtime.GOARCH],
-		"--dest", dir, "onnxruntime==" + Version}
+	err := pip(ctx, dir, "--no-deps", "--only-binary=:all:", "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311",
+		"--platform", wheelPlatforms[runtime.GOOS+"/"+runtime.GOARCH], "onnxruntime=="+Version)
+	if err != nil {
+		return "", err
+	}
+	return only(dir, "*.whl")
+}
+
+// pip runs `pip download` into dir with whichever pip is there.
+func pip(ctx context.Context, dir string, args ...string) error {
+	args = append([]string{"download", "--quiet", "--disable-pip-version-check", "--dest", dir}, args...)
 	var errs []error
 	for _, pip := range [][]string{{"python3", "-m", "pip"}, {"pip3"}, {"pip"}} {
-		if err := runQuiet(ctx, dir, append(pip, args...)); err != nil {
-			errs = append(errs, err)
-			continue
+		err := runQuiet(ctx, dir, append(pip, args...))
+		if err == nil {
+			return nil
 		}
-		return only(dir, "*.whl")
+		errs = append(errs, err)
 	}
-	return "", errors.Join(errs...)
+	return errors.Join(errs...)
 }
 
 // npmDownload uses `npm pack`, which downloads the package and runs none of its scripts.
