@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+
+	"github.com/banterhearts/bh/pkg/atomicfile"
 )
 
 // module is a Go module, pinned by the checksum that go.sum files hold.
@@ -37,7 +39,7 @@ func Install(ctx context.Context, say func(string)) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return fmt.Errorf("install ollama: %w", err)
 	}
-	unlock, err := lock(ctx, dir+".lock", func() { say("another process is building Ollama; waiting for it") })
+	unlock, err := atomicfile.Lock(ctx, dir+".lock", func() { say("another process is building Ollama; waiting for it") })
 	if err != nil {
 		return fmt.Errorf("install ollama: %w", err)
 	}

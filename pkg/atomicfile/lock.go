@@ -1,4 +1,4 @@
-package ollama
+package atomicfile
 
 import (
 	"context"
@@ -7,9 +7,12 @@ import (
 	"time"
 )
 
-// lock takes the lock that is the file name, waiting for whoever has it, of which waiting is told once; a holder that was
-// killed has lost it.
-func lock(ctx context.Context, name string, waiting func()) (unlock func() error, err error) {
+// lockPause is how long Lock waits before it tries again.
+const lockPause = 200 * time.Millisecond
+
+// Lock takes the lock that is the file name, which stays, and waits for whoever has it, of which waiting is told once. A holder
+// that was killed has lost it.
+func Lock(ctx context.Context, name string, waiting func()) (unlock func() error, err error) {
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
@@ -28,7 +31,7 @@ func lock(ctx context.Context, name string, waiting func()) (unlock func() error
 		select {
 		case <-ctx.Done():
 			return nil, errors.Join(context.Cause(ctx), f.Close())
-		case <-time.After(200 * time.Millisecond):
+		case <-time.After(lockPause):
 		}
 	}
 }

@@ -1,6 +1,6 @@
 //go:build !windows
 
-package ollama
+package atomicfile
 
 import (
 	"errors"
