@@ -149,7 +149,7 @@ func TestExamples(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Chdir(t.TempDir())
-	if err := errors.Join(fixture(pipeline, "results/tr119", "prefill"), fixture(pipeline, "results/tr119-archive", "prefill"),
+	if err := errors.Join(fixture(pipeline, "results/tr119", "prefill"), fixture(pipeline, "results/tr117", "generate"), fixture(pipeline, "results/tr119-archive", "prefill"),
 		os.CopyFS("pipelines/tr119", os.DirFS(pipeline))); err != nil {
 		t.Fatal(err)
 	}
@@ -169,8 +169,8 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s: exit %d, printed %q: %s", command, code, out.String(), errs.String())
 		}
 	}
-	if n != 4 {
-		t.Errorf("the documentation has %d examples, want 4", n)
+	if n != 5 {
+		t.Errorf("the documentation has %d examples, want 5", n)
 	}
 	md, err := os.ReadFile("results/tr119-archive/report.md")
 	if err != nil || !strings.HasPrefix(string(md), "# TR119, the archive analysed again\n") {

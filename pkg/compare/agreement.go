@@ -178,22 +178,24 @@ func (c *Runs) agree(r *run, refs map[string]string, outputs map[task][][]int64)
 	return a
 }
 
-// agreement compares every backend with the reference, scenario by scenario.
-func (c *Runs) agreement(groups []group) []Agreement {
+// agreement compares every backend with the reference, over all scenarios and in each.
+func (c *Runs) agreement(groups []group) (all, byScenario []Agreement) {
 	refs := references(groups)
 	outputs := c.outputsOf(groups, refs)
-	out := []Agreement{}
+	all, byScenario = []Agreement{}, []Agreement{}
 	for i := range groups {
-		for _, runs := range groups[i].byScenario() {
-			out = append(out, c.agreementOf(&groups[i], runs, refs, outputs))
+		g := &groups[i]
+		all = append(all, c.agreementOf(g, "", g.runs, refs, outputs))
+		for _, runs := range g.byScenario() {
+			byScenario = append(byScenario, c.agreementOf(g, runs[0].scenario, runs, refs, outputs))
 		}
 	}
-	return out
+	return all, byScenario
 }
 
-// agreementOf is the agreement of a backend in one scenario.
-func (c *Runs) agreementOf(g *group, runs []run, refs map[string]string, outputs map[task][][]int64) Agreement {
-	a := Agreement{Backend: g.label, Mode: g.mode, Scenario: runs[0].scenario, Reference: refs[runs[0].id.model],
+// agreementOf is the agreement of some runs of a backend.
+func (c *Runs) agreementOf(g *group, scenario string, runs []run, refs map[string]string, outputs map[task][][]int64) Agreement {
+	a := Agreement{Backend: g.label, Mode: g.mode, Scenario: scenario, Reference: refs[runs[0].id.model],
 		Temperature: runs[0].temperature, Runs: len(runs)}
 	total, known := 0.0, 0
 	var first []float64
@@ -209,6 +211,9 @@ func (c *Runs) agreementOf(g *group, runs []run, refs map[string]string, outputs
 		}
 		a.Compared++
 		total += got.share
+		if got.first != 1 {
+			a.FirstEqual++
+		}
 		if got.equal {
 			a.Equal++
 		} else {

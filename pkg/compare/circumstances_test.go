@@ -68,10 +68,10 @@ func TestAgreement(t *testing.T) {
 		byBackend[x.Backend] = x
 	}
 	x := byBackend["transformers-cpu"]
-	if x.Reference != "onnxruntime-cpu" || x.Runs != 3 || x.Compared != 2 || x.Equal != 1 || *x.Share != 0.75 || *x.FirstDifference != 3 || x.OwnSampler {
+	if x.Reference != "onnxruntime-cpu" || x.Runs != 3 || x.Compared != 2 || x.Equal != 1 || x.FirstEqual != 2 || *x.Share != 0.75 || *x.FirstDifference != 3 || x.OwnSampler {
 		t.Errorf("%+v", x)
 	}
-	if x := byBackend["ollama"]; *x.Share != 0 || *x.FirstDifference != 1 || !x.OwnSampler {
+	if x := byBackend["ollama"]; *x.Share != 0 || x.FirstEqual != 0 || *x.FirstDifference != 1 || !x.OwnSampler {
 		t.Errorf("%+v", x)
 	}
 	if x := byBackend["openai"]; x.Share != nil || x.Compared != 0 || x.Absent != "the backend does not tell its token ids" {

@@ -56,7 +56,7 @@ func (g *group) describe(planned int64, opt Options) (BackendRuns, error) {
 		if len(x) == 0 {
 			continue
 		}
-		d, err := describe(x, !m.higher, opt)
+		d, err := describe(x, opt)
 		if err != nil {
 			return b, fmt.Errorf("%s: %w", m.name, err)
 		}
@@ -69,8 +69,8 @@ func (g *group) describe(planned int64, opt Options) (BackendRuns, error) {
 	return b, nil
 }
 
-// describe summarises values; median asks for the interval of the median as well.
-func describe(x []float64, median bool, opt Options) (Distribution, error) {
+// describe summarises values.
+func describe(x []float64, opt Options) (Distribution, error) {
 	m, err := stats.Of(x)
 	if err != nil {
 		return Distribution{}, err
@@ -87,7 +87,7 @@ func describe(x []float64, median bool, opt Options) (Distribution, error) {
 			return d, err
 		}
 	}
-	if d.MeanLower, d.MeanUpper, err = meanInterval(x, opt); err != nil || !median {
+	if d.MeanLower, d.MeanUpper, err = meanInterval(x, opt); err != nil {
 		return d, err
 	}
 	d.P50Lower, d.P50Upper, err = medianInterval(x, opt)

@@ -63,6 +63,7 @@ func paradoxOf(a, b *group, m runMetric, opt Options) (*Paradox, error) {
 	}
 	p.Crossings, p.Stretches = newDuel(p.A, p.B, x, y).crossings()
 	p.SlowestOfB = slowestBehind(x, y)
+	p.countScenarios(a, b, m)
 	p.weigh(strata(a, m), strata(b, m), opt)
 	p.Sentence = p.sentence(1 - opt.Alpha)
 	return p, nil
@@ -95,6 +96,25 @@ func slowestBehind(x, y []float64) *int {
 		}
 	}
 	return nil
+}
+
+// countScenarios says in how many of the scenarios B comes first by the first reversed statistic.
+func (p *Paradox) countScenarios(a, b *group, m runMetric) {
+	s := statistics[slices.IndexFunc(statistics, func(s statistic) bool { return s.name == p.Reversed[0] })]
+	theirs := map[string][]float64{}
+	for _, runs := range b.byScenario() {
+		theirs[runs[0].scenario] = sorted(m.values(runs))
+	}
+	for _, runs := range a.byScenario() {
+		x, y := sorted(m.values(runs)), theirs[runs[0].scenario]
+		if len(x) == 0 || len(y) == 0 {
+			continue
+		}
+		p.Scenarios++
+		if s.of(y) < s.of(x) {
+			p.ScenariosB++
+		}
+	}
 }
 
 // strata are the values of each scenario: what is drawn again on its own, as the scenarios are chosen and not drawn.
@@ -182,6 +202,9 @@ func (p *Paradox) sentence(level float64) string {
 	s.WriteString(". " + p.where())
 	if p.SlowestOfB != nil {
 		fmt.Fprintf(&s, " Without its %s, %s would have the lower mean too.", count(*p.SlowestOfB, "slowest run"), p.B)
+	}
+	if p.Scenarios > 1 {
+		fmt.Fprintf(&s, " Scenario by scenario, %s has the lower %s in %d of %d.", p.B, p.Reversed[0], p.ScenariosB, p.Scenarios)
 	}
 	s.WriteString(" " + p.picks())
 	if p.WithinNoise {

@@ -151,6 +151,9 @@ func TestCompileParadox(t *testing.T) {
 			t.Errorf("%+v, want %v", o, want)
 		}
 	}
+	if p.Scenarios != 1 || p.ScenariosB != 1 {
+		t.Errorf("B is first in %d of %d scenarios", p.ScenariosB, p.Scenarios)
+	}
 	// Above the median compile is at 475.980 and eager at 488.354: the lead of 6 ms turns into 12.374 ms between the 137th and
 	// 138th of 273 values, 6/18.374 of the way.
 	if len(p.Crossings) != 1 || math.Abs(p.Crossings[0].Percentile-100*(136+6/18.374)/272) > 1e-3 || math.Abs(p.Crossings[0].Value-376.79) > 0.1 {

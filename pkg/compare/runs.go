@@ -175,7 +175,7 @@ func AnalyseRuns(runs *Runs, cells []record.Cell, costs []record.Cost, opt Optio
 		Preparation: preparationOf(groups), Servers: serversOf(groups), InFlight: inFlightOf(groups), Models: modelsOf(groups),
 		Backends: []BackendRuns{}, Tests: []RunTests{}, Paradoxes: []Paradox{},
 	}
-	a.Agreement = runs.agreement(groups)
+	a.Agreement, a.AgreementByScenario = runs.agreement(groups)
 	for len(groups) > 0 {
 		mode := groups[0].mode
 		n := 1

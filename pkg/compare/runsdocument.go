@@ -6,17 +6,19 @@ import "github.com/banterhearts/bh/pkg/record"
 // in all scenarios are one sample, so its tests take the spread between scenarios for noise; ModeAnalysis compares within
 // scenarios. Lists are sorted by mode and backend unless they say otherwise, and empty where there is nothing to say.
 type RunAnalysis struct {
-	Statuses    []StatusCount   `json:"statuses"`
-	Models      []ModelUse      `json:"models"` // more than one: a difference between backends may be one of models
-	Backends    []BackendRuns   `json:"backends"`
-	Tests       []RunTests      `json:"tests"`
-	Paradoxes   []Paradox       `json:"paradoxes"`
-	Agreement   []Agreement     `json:"agreement"`
-	Isolation   []Isolation     `json:"isolation"`
-	Sessions    []SessionSpread `json:"sessions"`    // of cells with runs in several sessions
-	Preparation []Preparation   `json:"preparation"` // of backends that told how long they loaded or compiled
-	Servers     []ServerShare   `json:"servers"`     // of backends whose server told its own times
-	InFlight    []InFlight      `json:"in_flight"`   // of scenarios with several requests in flight
+	Statuses  []StatusCount `json:"statuses"`
+	Models    []ModelUse    `json:"models"` // more than one: a difference between backends may be one of models
+	Backends  []BackendRuns `json:"backends"`
+	Tests     []RunTests    `json:"tests"`
+	Paradoxes []Paradox     `json:"paradoxes"`
+	Agreement []Agreement   `json:"agreement"` // over all scenarios
+	// AgreementByScenario is the same in each scenario, within mode and backend.
+	AgreementByScenario []Agreement     `json:"agreement_by_scenario"`
+	Isolation           []Isolation     `json:"isolation"`
+	Sessions            []SessionSpread `json:"sessions"`    // of cells with runs in several sessions
+	Preparation         []Preparation   `json:"preparation"` // of backends that told how long they loaded or compiled
+	Servers             []ServerShare   `json:"servers"`     // of backends whose server told its own times
+	InFlight            []InFlight      `json:"in_flight"`   // of scenarios with several requests in flight
 }
 
 // StatusCount counts the planned runs of a backend that ended alike. It is sorted by backend first.
@@ -65,7 +67,7 @@ type Distribution struct {
 	SD          *float64 `json:"sd"` // sample standard deviation, n-1; null for one run
 	Min         float64  `json:"min"`
 	P50         float64  `json:"p50"`          // the median
-	P50Lower    *float64 `json:"p50_ci_lower"` // bootstrap, percentile method; of latency and TTFT alone
+	P50Lower    *float64 `json:"p50_ci_lower"` // bootstrap, percentile method
 	P50Upper    *float64 `json:"p50_ci_upper"`
 	P95         float64  `json:"p95"`
 	P99         float64  `json:"p99"`
@@ -116,6 +118,10 @@ type Paradox struct {
 	// SlowestOfB is how many of B's slowest runs must be left out for B to have the lower mean as well; null where leaving
 	// out half of them does not.
 	SlowestOfB  *int   `json:"slowest_of_b"`
+	// Scenarios is how many scenarios both have, and ScenariosB in how many of them alone the first reversed statistic puts B
+	// first: few of many, and the contradiction is one of how the scenarios mix.
+	Scenarios   int    `json:"scenarios"`
+	ScenariosB  int    `json:"scenarios_b_first"`
 	WithinNoise bool   `json:"within_noise"` // no reversed statistic shows the paradox in a share 1-alpha of the resamples
 	Sentence    string `json:"sentence"`     // what it means, in words
 }
@@ -147,16 +153,17 @@ type Stretch struct {
 	MeanGap float64 `json:"mean_gap"` // by how much, on average over the range; above 0
 }
 
-// Agreement is how far the tokens of a backend are those of the reference in one scenario, run by run.
+// Agreement is how far the tokens of a backend are those of the reference, run by run.
 type Agreement struct {
 	Backend     string      `json:"backend"`
 	Mode        record.Mode `json:"mode"`
-	Scenario    string      `json:"scenario"`
+	Scenario    string      `json:"scenario"`    // "" for all of them together
 	Reference   string      `json:"reference"`   // onnxruntime-cpu in fp32 where it has runs, else see docs/definitions.md
 	Temperature float64     `json:"temperature"` // 0 is greedy
 	Runs        int         `json:"runs"`        // good ones
 	Compared    int         `json:"compared"`    // whose ids are known, as are those of the reference's run
 	Equal       int         `json:"equal"`       // runs with the same tokens throughout
+	FirstEqual  int         `json:"first_equal"` // runs with the same first token in every sequence: where it is sampled, a sign of the same draws
 	Share       *float64    `json:"token_share"` // mean share of equal tokens over the compared runs; null without any
 	// FirstDifference is the median position, from 1, of the first token that differs, over the runs that differ.
 	FirstDifference *float64 `json:"first_difference"`

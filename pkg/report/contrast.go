@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 
-	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/stats"
 )
 
@@ -26,11 +25,11 @@ func (d *data) within(label, other string, col costColumn) contrast {
 				continue
 			}
 			x, y = append(x, *col.get(r.Cost)), append(y, *col.get(o.Cost))
-			estimated = estimated || r.EnergyGrade == record.GradeD || o.EnergyGrade == record.GradeD
+			estimated = estimated || col.estimated(&r) || col.estimated(o)
 		}
 	}
 	of := func(v *float64, what string) number {
-		return number{value: v, estimated: col.energy && estimated, source: Source{Artifact: d.CostsName, Column: col.name,
+		return number{value: v, estimated: estimated, source: Source{Artifact: d.CostsName, Column: col.name,
 			Row: fmt.Sprintf("backend=%s over backend=%s, %d cells", label, other, len(x)), How: what}}
 	}
 	c := contrast{of(nil, "geometric mean of ratios"), of(nil, "lower end of its 95% interval"), of(nil, "upper end of its 95% interval")}

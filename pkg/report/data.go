@@ -23,6 +23,10 @@ func subjectOfCell(c *record.Cell) subject {
 	return subject{c.Experiment, c.Host, c.Backend, c.Model, c.Precision, c.Device, c.Settings, orMinusOne(c.Threads)}
 }
 
+func subjectOfRun(r *record.Run) subject {
+	return subject{r.Experiment, r.Host, r.Backend, r.Model, r.Precision, r.Device, r.Settings, r.Threads}
+}
+
 func subjectOfCost(r *record.Cost) subject {
 	return subject{r.Experiment, r.Host, r.Backend, r.Model, r.Precision, r.Device, r.Settings, orMinusOne(r.Threads)}
 }
@@ -133,7 +137,11 @@ type data struct {
 
 // newData sorts and indexes the inputs.
 func newData(in *Inputs) *data {
-	d := &data{Inputs: in, devices: map[string]record.Device{}, costs: map[string][]costRow{}}
+	own := *in
+	if own.Profile == "" {
+		own.Profile = DefaultProfile
+	}
+	d := &data{Inputs: &own, devices: map[string]record.Device{}, costs: map[string][]costRow{}}
 	var subjects []subject
 	for i := range in.Cells {
 		subjects = append(subjects, subjectOfCell(&in.Cells[i]))

@@ -1,6 +1,10 @@
 package report
 
-import "github.com/banterhearts/bh/pkg/record"
+import (
+	"fmt"
+
+	"github.com/banterhearts/bh/pkg/record"
+)
 
 func init() {
 	register(section{20, "Measurement definitions", definitions})
@@ -10,6 +14,9 @@ func init() {
 func (d *data) latencyWords() string {
 	if !d.FromRuns {
 		return "wall time of the work, as the archived runs were measured."
+	}
+	if d.Matrix != nil && d.Matrix.MinWindow == 0 {
+		return "wall time of one run of the work, at the client where the backend is a server; of several requests in flight, from the start of the first to the end of the last."
 	}
 	return "wall time of one repetition of the work; a short run is repeated inside one window until the window is long enough for the power sensor."
 }
@@ -23,6 +30,9 @@ func definitions(d *data) []Block {
 		if mode == record.GenerateCached {
 			items = append(items, prose("%s: the same with a KV cache. ttft is the time to the first new token, itl the gap before each later one.", strong("generate-cached")))
 		}
+	}
+	if d.Matrix != nil && d.Matrix.Temperature > 0 {
+		items = append(items, prose("Decoding here is not greedy: tokens are sampled at temperature %s.", word(fmt.Sprint(d.Matrix.Temperature))))
 	}
 	items = append(items,
 		prose("%s of a run: %s", strong("latency"), word(d.latencyWords())),

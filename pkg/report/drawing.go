@@ -62,7 +62,7 @@ var (
 )
 
 // palette is the colour-blind safe palette of Okabe and Ito ("Color Universal Design", 2008) without its black, which
-// is the ink's, followed by a grey.
+// is the ink's, followed by two of others.
 var palette = []color.NRGBA{
 	{0x00, 0x72, 0xb2, 0xff}, // blue
 	{0x00, 0x9e, 0x73, 0xff}, // bluish green
@@ -72,9 +72,10 @@ var palette = []color.NRGBA{
 	{0x56, 0xb4, 0xe9, 0xff}, // sky blue
 	{0xf0, 0xe4, 0x42, 0xff}, // yellow
 	{0x88, 0x88, 0x88, 0xff}, // grey
+	{0x88, 0x22, 0x55, 0xff}, // wine, of Tol's palette "muted" (2021)
 }
 
-// ownColor fixes the colours of the backends of TR119, so that a backend looks the same in every report.
+// ownColor fixes the colours of the backends, so that a backend looks the same in every report.
 var ownColor = map[string]int{
 	"onnxruntime-cpu":          0,
 	"onnxruntime-gpu":          1,
@@ -82,6 +83,9 @@ var ownColor = map[string]int{
 	"transformers-gpu":         3,
 	"transformers-gpu-compile": 4,
 	"tensorrt":                 5,
+	"transformers-cpu-compile": 6,
+	"ollama":                   7,
+	"openai":                   8,
 }
 
 // colors gives each backend label a colour: its own where it has one, else the next that no other took.

@@ -115,6 +115,7 @@ func sensorFacts(d *data) []Block {
 var roles = map[string]string{
 	EnergyFile: "runs with the energy of each", RunsFile: "runs", CellsFile: "cells: runs summarised",
 	CostFile: "cells priced by provider, tier and method", StatsFile: "statistical analysis", SamplesFile: "telemetry samples",
+	MetricsFile: "runs with the energy of each", StatisticalFile: "statistical analysis",
 }
 
 func artifactTable(d *data) []Block {

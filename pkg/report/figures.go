@@ -15,18 +15,21 @@ func init() {
 	}
 }
 
-// figureKinds are the figures of a mode, in the order of the report.
+// figureKinds are the figures of a mode, in the order of the report, and the only profile that has one; "": all have.
 var figureKinds = []struct {
 	name string
+	only Profile
 	draw func(*data, record.Mode) (*Figure, string)
 }{
-	{"mean_latency", latencyFigure},
-	{"throughput", throughputFigure},
-	{"total_cost", totalCostFigure},
-	{"cost_by_tier", tierFigure},
-	{"energy_efficiency", efficiencyFigure},
-	{"carbon_footprint", carbonFigure},
-	{"cost_vs_throughput", scatterFigure},
+	{"mean_latency", "", latencyFigure},
+	{"latency_distribution", TR117, distributionFigure},
+	{"ttft", TR117, ttftFigure},
+	{"throughput", "", throughputFigure},
+	{"total_cost", "", totalCostFigure},
+	{"cost_by_tier", TR119, tierFigure},
+	{"energy_efficiency", "", efficiencyFigure},
+	{"carbon_footprint", "", carbonFigure},
+	{"cost_vs_throughput", "", scatterFigure},
 }
 
 // figures draws every kind for a mode. A figure without anything measured is not drawn; a note says why.
@@ -39,6 +42,9 @@ func figures(d *data, mode record.Mode) []Block {
 		blocks = append(blocks, para("Not measured, hence not drawn: %s.", word(missing)))
 	}
 	for _, kind := range figureKinds {
+		if kind.only != "" && kind.only != d.Profile {
+			continue
+		}
 		f, why := kind.draw(d, mode)
 		if f == nil {
 			blocks = append(blocks, Note{Remark, prose("No figure %s: %s.", code(figureName(mode, kind.name)), word(why))})

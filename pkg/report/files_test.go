@@ -305,7 +305,7 @@ func TestBadInput(t *testing.T) {
 	}{
 		{"no folder", func(_ *testing.T, o *Options) { o.Dir += "/none" }, "folder of artifacts"},
 		{"a file for a folder", func(_ *testing.T, o *Options) { o.Dir += "/" + StatsFile }, "want a folder"},
-		{"no measurements", remove(EnergyFile), "want one of energy.parquet, runs.parquet, cells.parquet"},
+		{"no measurements", remove(EnergyFile), "want one of energy.parquet, metrics.parquet, runs.parquet, cells.parquet"},
 		{"empty measurements", write(EnergyFile, ""), "energy.parquet"},
 		{"measurements that are text", write(EnergyFile, "hello"), "energy.parquet"},
 		{"half of the measurements", cut(EnergyFile), "energy.parquet"},

@@ -9,8 +9,8 @@ import (
 )
 
 func init() {
-	register(section{10, "Abstract", abstract})
-	register(section{30, "Executive summary", executiveSummary})
+	registerFor(TR119, section{10, "Abstract", abstract})
+	registerFor(TR119, section{30, "Executive summary", executiveSummary})
 }
 
 func abstract(d *data) []Block {
@@ -70,8 +70,11 @@ func executiveSummary(d *data) []Block {
 	return append(blocks, para("%s:", strong("Key decision")), List{Items: decision})
 }
 
-// findings are the key findings, in the order of spec TR119.
+// findings are the key findings of the profile; TR119's in the order of its spec.
 func (d *data) findings() []Line {
+	if d.Profile == TR117 {
+		return d.findings117()
+	}
 	var lines []Line
 	for _, part := range []func() []Line{d.costFindings, d.spotFindings, d.cleanFindings, d.providerFindings, d.requestFindings, d.runFindings, d.latencyFindings} {
 		lines = append(lines, part()...)

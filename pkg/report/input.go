@@ -15,6 +15,7 @@ import (
 type Inputs struct {
 	Title     string
 	Method    string // assumption set of the cost rows that section 4 shows
+	Profile   Profile
 	Cells     []record.Cell
 	CellsName string // the file that Cells were read from or summarised from, seen from the report's folder, like all names
 	FromRuns  bool   // Cells were summarised from run records; false for an archive of cells
@@ -43,7 +44,18 @@ type RunFacts struct {
 	PowerSamples []int64                           // power readings in each window
 	Iterations   []int64                           // repetitions of the work in each window
 	Outputs      map[OutputKey]map[string][]string // backends by hash of their output, for each task
+
+	samples map[sampleKey]*sample
 }
+
+// sampleKey is a backend as it was set up, in one mode.
+type sampleKey struct {
+	subject subject
+	mode    record.Mode
+}
+
+// sample is the good runs of one, in ms.
+type sample struct{ latency, ttft []float64 }
 
 // OutputKey is a task that must give the same tokens on every backend that runs the same weights.
 type OutputKey struct {

@@ -2,12 +2,13 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
 func init() {
-	register(section{placeIntroduction, "Introduction", introduction})
-	register(section{placeIntroduction + 1, "Research questions", researchQuestions})
+	registerFor(TR119, section{placeIntroduction, "Introduction", introduction})
+	registerFor(TR119, section{placeIntroduction + 1, "Research questions", researchQuestions})
 	register(section{placeIntroduction + 2, "Scope", scope})
 }
 
@@ -36,8 +37,26 @@ func scope(d *data) []Block {
 	if missing := d.unmeasured(); missing != "" {
 		items = append(items, prose("Planned and not measured: %s.", word(missing)))
 	}
-	items = append(items, prose("One request stream at a time, on %s: no concurrency, no queueing, no network.", word(d.hostsWords())))
-	return []Block{list(items...)}
+	return []Block{list(append(items, d.streamWords())...)}
+}
+
+// streamWords says how many requests were in flight, and whether there was HTTP in between.
+func (d *data) streamWords() Line {
+	var together []string
+	for _, f := range d.singleRuns().InFlight {
+		if name := fmt.Sprintf("%d in %s", f.Concurrency, f.Scenario); !slices.Contains(together, name) {
+			together = append(together, name)
+		}
+	}
+	network := "no network"
+	if len(d.singleRuns().Servers) > 0 {
+		network = "HTTP on the machine itself for the backends that are servers"
+	}
+	if len(together) > 0 {
+		return prose("One request stream at a time but for scenarios with several in flight at once (%s), on %s: no queueing, %s.",
+			word(strings.Join(together, ", ")), word(d.hostsWords()), word(network))
+	}
+	return prose("One request stream at a time, on %s: no concurrency, no queueing, %s.", word(d.hostsWords()), word(network))
 }
 
 // hostsWords says how many machines measured.

@@ -69,7 +69,7 @@ func (d *data) widest() *Line {
 // limitations says what the data lacks; a line stands here only where it is so.
 func limitations(d *data) []Block {
 	var items []Line
-	for _, part := range []func() []Line{d.coverageLimits, d.modelLimits, d.energyLimits, d.priceLimits, d.designLimits} {
+	for _, part := range []func() []Line{d.coverageLimits, d.modelLimits, d.promptLimits, d.energyLimits, d.priceLimits, d.designLimits, d.runLimits} {
 		items = append(items, part()...)
 	}
 	return []Block{list(items...)}
@@ -105,8 +105,19 @@ func (d *data) environment() string {
 }
 
 func (d *data) modelLimits() []Line {
-	lines := []Line{prose("One model (%s) in %s scenarios: longer prompts, longer answers, larger batches and concurrent requests are not measured.",
-		word(d.modelWords()), word(fmt.Sprint(len(d.scenarios))))}
+	more := "larger batches and concurrent requests"
+	if len(d.singleRuns().InFlight) > 0 {
+		more = "larger batches and more requests at once"
+	}
+	lines := []Line{prose("One model (%s) in %s scenarios: longer prompts, longer answers, %s are not measured.",
+		word(d.modelWords()), word(fmt.Sprint(len(d.scenarios))), word(more))}
+	if models := d.models(); len(models) > 1 {
+		lines[0] = prose("%s models (%s) in %s scenarios: a difference between backends that ran different ones may be a difference between models.",
+			word(fmt.Sprint(len(models))), word(d.modelWords()), word(fmt.Sprint(len(d.scenarios))))
+	}
+	if other := d.otherWeights(); other != "" {
+		lines = append(lines, phrase(other))
+	}
 	if strings.Contains(d.modelWords(), "seeded") {
 		lines = append(lines, phrase("The weights are seeded random numbers of the architecture's initialiser, not trained: time and energy are those of the architecture, the text that comes out means nothing."))
 	}

@@ -29,10 +29,27 @@ const (
 	CostFile    = "cost.parquet"
 	StatsFile   = "stats.json"
 	SamplesFile = "samples.parquet"
+
+	// The names of spec TR117 for the runs with their energy and for the statistics.
+	MetricsFile     = "metrics.parquet"
+	StatisticalFile = "statistical_analysis.json"
 )
 
 // measurementFiles hold measurements; the first that is there is taken, as each holds all that the next one holds.
-var measurementFiles = []string{EnergyFile, RunsFile, CellsFile}
+var measurementFiles = []string{EnergyFile, MetricsFile, RunsFile, CellsFile}
+
+// statsFiles hold statistics; the first that is there is taken.
+var statsFiles = []string{StatsFile, StatisticalFile}
+
+// first is the first of the names that stands in the folder, or "".
+func (l *loader) first(names []string) string {
+	for _, n := range names {
+		if exists(filepath.Join(l.dir, n)) {
+			return n
+		}
+	}
+	return ""
+}
 
 // namedText is a small file that is read as a whole and kept with the report.
 type namedText struct {
@@ -67,7 +84,7 @@ func Load(ctx context.Context, o Options) (*Inputs, error) {
 			return nil, fmt.Errorf("matrix: %w", err)
 		}
 	}
-	return load(ctx, o.Dir, o.Title, o.Method, prices, plan)
+	return load(ctx, o, prices, plan)
 }
 
 // loader reads the artifacts of one folder.
@@ -78,8 +95,8 @@ type loader struct {
 }
 
 // load is Load with the texts at hand: prices nil is the built-in book, plan nil the manifest's matrix.
-func load(ctx context.Context, dir, title, method string, prices, plan *namedText) (*Inputs, error) {
-	l := &loader{ctx: ctx, dir: dir, in: &Inputs{Title: title, Method: method, CostsName: CostFile, StatsName: StatsFile, prices: prices, plan: plan}}
+func load(ctx context.Context, o Options, prices, plan *namedText) (*Inputs, error) {
+	l := &loader{ctx: ctx, dir: o.Dir, in: &Inputs{Title: o.Title, Method: o.Method, Profile: o.Profile, CostsName: CostFile, prices: prices, plan: plan}}
 	for _, step := range []func() error{l.folder, l.manifest, l.book, l.matrix, l.measurements, l.costs, l.stats, l.samples} {
 		if err := step(); err != nil {
 			return nil, err
@@ -138,13 +155,7 @@ func (l *loader) matrix() (err error) {
 
 // measurements reads cells, or summarises runs to cells.
 func (l *loader) measurements() error {
-	name := ""
-	for _, n := range measurementFiles {
-		if _, err := os.Stat(filepath.Join(l.dir, n)); err == nil {
-			name = n
-			break
-		}
-	}
+	name := l.first(measurementFiles)
 	if name == "" {
 		return cli.BadInputf("%s: saw no measurements, want one of %s", l.dir, strings.Join(measurementFiles, ", "))
 	}
@@ -187,11 +198,13 @@ func (l *loader) costs() error {
 }
 
 func (l *loader) stats() (err error) {
-	path := filepath.Join(l.dir, StatsFile)
-	if l.in.Stats, err = compare.ReadDocument(path); err != nil {
+	if l.in.StatsName = l.first(statsFiles); l.in.StatsName == "" {
+		return cli.BadInputf("%s: saw no statistics, want one of %s", l.dir, strings.Join(statsFiles, ", "))
+	}
+	if l.in.Stats, err = compare.ReadDocument(filepath.Join(l.dir, l.in.StatsName)); err != nil {
 		return err
 	}
-	return l.artifact(StatsFile)
+	return l.artifact(l.in.StatsName)
 }
 
 // samples sums up the telemetry where there is a file of it.
@@ -234,6 +247,7 @@ func (f *RunFacts) add(r *record.Run) {
 	if r.Status != record.OK {
 		return
 	}
+	f.addTimes(r)
 	if r.GCDuringWindow != nil {
 		f.GCKnown++
 		if *r.GCDuringWindow > 0 {
@@ -261,6 +275,23 @@ func (f *RunFacts) add(r *record.Run) {
 	}
 	if backends := f.Outputs[key][r.OutputHash]; !slices.Contains(backends, r.Backend) {
 		f.Outputs[key][r.OutputHash] = append(backends, r.Backend)
+	}
+}
+
+// addTimes keeps a run's times for the curves.
+func (f *RunFacts) addTimes(r *record.Run) {
+	key := sampleKey{subjectOfRun(r), r.Mode}
+	if f.samples == nil {
+		f.samples = map[sampleKey]*sample{}
+	}
+	s := f.samples[key]
+	if s == nil {
+		s = &sample{}
+		f.samples[key] = s
+	}
+	s.latency = append(s.latency, float64(*r.LatencyNS)/1e6)
+	if r.TTFTNS != nil {
+		s.ttft = append(s.ttft, float64(*r.TTFTNS)/1e6)
 	}
 }
 

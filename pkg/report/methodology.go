@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/banterhearts/bh/pkg/cost"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/units"
 )
@@ -16,14 +17,14 @@ func init() {
 	register(section{placeMethodology + 2, "Cost and energy model", costModel})
 	register(section{placeMethodology + 3, "Telemetry", telemetrySection})
 	register(section{placeMethodology + 4, "Pricing inputs", pricingInputs})
-	register(section{placeMethodology + 5, "Request mix and volume", requestMix})
+	registerFor(TR119, section{placeMethodology + 5, "Request mix and volume", requestMix})
 }
 
 func methodology(d *data) []Block {
 	items := []Line{
 		phrase("Metrics: latency, throughput, power and energy of each run, as defined above; a cell is the runs that share backend, settings, mode and scenario."),
 		prose("Tables show the mean of a cell or the unweighted mean over the scenarios of a backend, with four significant digits. Intervals of a cost follow from the spread of its runs, on the log scale, so that none reaches below zero."),
-		prose("Section 5 tests which differences in cost are real, by the original report's design and by one that compares backends within scenarios and allows for the number of comparisons."),
+		d.designWords(),
 	}
 	if d.FromRuns {
 		items = append(items, prose("Each run is measured in a worker process of its own backend, the clock read around the call itself; cells are summarised from %s.", code(d.CellsName)))
@@ -31,6 +32,14 @@ func methodology(d *data) []Block {
 		items = append(items, prose("The cells are those of the archive %s. What it lacks is filled in only where it follows from what it has: token counts from the scenarios, the ratio throughput from tokens and mean latency, the standard deviation from the interval.", code(d.CellsName)))
 	}
 	return []Block{list(items...)}
+}
+
+// designWords says how section 5 tests.
+func (d *data) designWords() Line {
+	if d.Profile == TR117 {
+		return phrase("Section 5 tests which differences are real: between the runs of all scenarios together, as the original report did, and within scenarios; and it looks for pairs whose order by the mean is another by the median or a percentile.")
+	}
+	return phrase("Section 5 tests which differences in cost are real, by the original report's design and by one that compares backends within scenarios and allows for the number of comparisons.")
 }
 
 func matrixSection(d *data) []Block {
@@ -52,6 +61,13 @@ func matrixSection(d *data) []Block {
 			prose("%s repetitions of each cell after %s warm-ups, in %s order, seed %s.", word(fmt.Sprint(m.Repetitions)), word(fmt.Sprint(m.Warmups)), word(string(m.Order)), word(fmt.Sprint(m.Seed))),
 			prose("A measured window lasts at least %s; a shorter run is repeated inside it. A window that takes longer than %s is ended and recorded as an error.", word(windowWords(m.MinWindow)), word(m.Timeout.String())),
 		))
+		if m.Temperature > 0 {
+			blocks = append(blocks, para("Tokens are sampled at temperature %s with seed %s: backends in process draw with one sequence of random numbers, so that equal probabilities give equal tokens.",
+				word(fmt.Sprint(m.Temperature)), word(fmt.Sprint(m.Seed))))
+		}
+		if m.Sessions > 1 {
+			blocks = append(blocks, para("Every backend is started %s times, one worker process after the other; a session has all repetitions.", word(fmt.Sprint(m.Sessions))))
+		}
 	}
 	return blocks
 }
@@ -81,8 +97,16 @@ func (d *data) shape(scenario string, col cellColumn) number {
 func costModel(d *data) []Block {
 	return []Block{
 		para("A million tokens take 1e6 / throughput seconds. That time is charged at the hourly price of an instance, and the energy of that time, at the measured power, at the price of a kilowatt hour. On-prem has no hourly price unless a capital cost is given."),
-		para("Energy is charged on top of every provider's hourly price, as in the original report, although a cloud's hourly price already pays for its electricity. Assumption set %s: throughput by the estimator %s, and %s.", code(d.Method), code(d.estimator), word(d.pricingWords())),
+		para("%s Assumption set %s: throughput by the estimator %s, and %s.", word(d.energyWords()), code(d.Method), code(d.estimator), word(d.pricingWords())),
 	}
+}
+
+// energyWords says whether energy is charged.
+func (d *data) energyWords() string {
+	if strings.HasSuffix(d.Method, cost.InfraOnlySuffix) {
+		return "Energy is measured and not charged: a cost is the hourly price alone."
+	}
+	return "Energy is charged on top of every provider's hourly price, as in the original report, although a cloud's hourly price already pays for its electricity."
 }
 
 func telemetrySection(d *data) []Block {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/banterhearts/bh/pkg/cost"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/units"
 )
@@ -221,13 +222,21 @@ func (d *data) cellMean(cells []cellRow, col cellColumn) number {
 // cellKey names backend and mode of a cell.
 func cellKey(c cellRow) string { return "backend=" + c.label + ", mode=" + string(c.Mode) }
 
+// estimated reports whether the column rests on an estimate of power: a total that leaves energy out does not.
+func (col costColumn) estimated(r *costRow) bool {
+	if strings.HasSuffix(r.Method, cost.InfraOnlySuffix) && strings.HasPrefix(col.name, "total_") {
+		return false
+	}
+	return col.energy && r.EnergyGrade == record.GradeD
+}
+
 // costNumber is a column of one cost row; a nil row is a number that is not known.
 func (d *data) costNumber(r *costRow, col costColumn) number {
 	if r == nil {
 		return number{source: Source{Artifact: d.CostsName, Column: col.name, How: "absent: no such row"}}
 	}
 	n := number{
-		value: col.get(r.Cost), estimated: col.energy && r.EnergyGrade == record.GradeD,
+		value: col.get(r.Cost), estimated: col.estimated(r),
 		source: Source{Artifact: d.CostsName, Row: costKey(*r) + ", scenario=" + r.Scenario, Column: col.name},
 	}
 	if n.value == nil {

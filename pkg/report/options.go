@@ -22,17 +22,24 @@ type Options struct {
 	Prices  string   // price book, for the request mix, the plan of ownership and the origin of prices; "": the built-in one
 	Matrix  string   // matrix file; "": the one in the manifest, where there is one
 	Method  string   // assumption set of the cost rows that section 4 shows; "" means DefaultMethod
+	Profile Profile  // which report it is; "" means DefaultProfile
 	Output  string   // folder that the report is written to; "" means Dir
-	Title   string   // "" means DefaultTitle
+	Title   string   // "" means the profile's
 	Command []string // the command line, for the manifest
 }
 
 // Validate fills the zero values with their defaults. A folder of artifacts that is not there shows when it is read.
 func (o *Options) Validate() error {
+	if o.Profile == "" {
+		o.Profile = DefaultProfile
+	}
+	if err := o.Profile.validate(); err != nil {
+		return err
+	}
 	for _, f := range []struct {
 		value    *string
 		fallback string
-	}{{&o.Dir, DefaultDir}, {&o.Method, DefaultMethod}, {&o.Title, DefaultTitle}} {
+	}{{&o.Dir, DefaultDir}, {&o.Method, DefaultMethod}, {&o.Title, titles[o.Profile]}} {
 		if *f.value == "" {
 			*f.value = f.fallback
 		}

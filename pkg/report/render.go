@@ -38,14 +38,16 @@ const SettingsSchema = "bh.report/1"
 
 // settings is report.json: what a report was made with beyond the artifacts beside it, so that it can be made again.
 type settings struct {
-	Schema string     `json:"schema"`
-	Tool   string     `json:"tool"` // version line of the bh-report that wrote it
-	Title  string     `json:"title"`
-	Method string     `json:"method"`
-	Prices *namedText `json:"prices"` // null: the built-in price book
-	Matrix *namedText `json:"matrix"` // null: the manifest's, where there is one
-	Inputs []Artifact `json:"inputs"` // what it was made from
-	Files  []string   `json:"files"`  // what was written beside it
+	Schema string `json:"schema"`
+	Tool   string `json:"tool"` // version line of the bh-report that wrote it
+	Title  string `json:"title"`
+	Method string `json:"method"`
+	// Profile is which report it is; "" in those of earlier versions, which knew one.
+	Profile Profile    `json:"profile"`
+	Prices  *namedText `json:"prices"` // null: the built-in price book
+	Matrix  *namedText `json:"matrix"` // null: the manifest's, where there is one
+	Inputs  []Artifact `json:"inputs"` // what it was made from
+	Files   []string   `json:"files"`  // what was written beside it
 	// Findings are the key findings as plain text.
 	Findings []string `json:"findings"`
 }
@@ -104,7 +106,7 @@ func renderFigures(doc *Document) ([]File, error) {
 // settingsOf is what report.json says of a report.
 func settingsOf(in *Inputs, files []File) *settings {
 	s := &settings{
-		Schema: SettingsSchema, Tool: cli.Version(), Title: in.Title, Method: in.Method,
+		Schema: SettingsSchema, Tool: cli.Version(), Title: in.Title, Method: in.Method, Profile: in.Profile,
 		Prices: in.prices, Matrix: in.plan, Inputs: in.Artifacts, Files: []string{}, Findings: keyFindings(in),
 	}
 	for _, f := range files {

@@ -25,7 +25,7 @@ func commandsSection(d *data) []Block {
 		for _, i := range d.Manifest.Invocations {
 			lines = append(lines, commandLine(i.Command))
 		}
-		for _, name := range []string{RunsFile, EnergyFile, CellsFile, CostFile, StatsFile} { // in the order in which they are made
+		for _, name := range []string{RunsFile, EnergyFile, MetricsFile, CellsFile, CostFile, StatsFile, StatisticalFile} { // in the order in which they are made
 			i := slices.IndexFunc(d.Manifest.Artifacts, func(a manifest.Artifact) bool { return a.Path == name })
 			if i < 0 || !d.isInput(name) {
 				continue
@@ -65,7 +65,10 @@ func commandLine(argv []string) string {
 
 // pipeline is the line of tools from the measurements to this report, in the folder of the artifacts.
 func (d *data) pipeline() string {
-	prices, plan := "", ""
+	prices, plan, profile := "", "", ""
+	if d.Profile != DefaultProfile {
+		profile = " --profile " + string(d.Profile)
+	}
 	if d.prices != nil {
 		prices = " --prices " + d.prices.Name
 	}
@@ -75,7 +78,7 @@ func (d *data) pipeline() string {
 	return strings.Join([]string{
 		fmt.Sprintf("bh-cost%s --method %s -o %s %s", prices, strings.Join(d.methods(), ","), d.CostsName, d.CellsName),
 		fmt.Sprintf("bh-stats analyse -o %s %s %s", d.StatsName, d.CellsName, d.CostsName),
-		fmt.Sprintf("bh-report --dir .%s%s --method %s", prices, plan, d.Method),
+		fmt.Sprintf("bh-report --dir .%s%s --method %s%s", prices, plan, d.Method, profile),
 	}, "\n")
 }
 

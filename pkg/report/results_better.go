@@ -11,7 +11,7 @@ import (
 )
 
 func init() {
-	register(section{placeResults + 40, "What the better estimators say", betterEstimators})
+	registerFor(TR119, section{placeResults + 40, "What the better estimators say", betterEstimators})
 }
 
 // betterEstimators sets the original report's estimators beside those of the default method.

@@ -11,7 +11,7 @@ import (
 func init() {
 	register(section{placeResults + 4, "Cost and energy summary", costSummary})
 	register(section{placeResults + 5, "Cost and energy per 1M tokens, on-demand", costOnDemand})
-	register(section{placeResults + 6, "Multi-tier pricing", tierPricing})
+	registerFor(TR119, section{placeResults + 6, "Multi-tier pricing", tierPricing})
 	register(section{placeResults + 7, "Cloud providers", cloudProviders})
 	register(section{placeResults + 8, "Carbon footprint", carbonDetail})
 }

@@ -14,10 +14,10 @@ func init() {
 		title := strings.ToUpper(string(mode)[:1]) + string(mode)[1:] + " deep dive"
 		register(section{placeResults + 10 + i, title, func(d *data) []Block { return deepDive(d, mode) }})
 	}
-	register(section{placeResults + 20, "Cost breakdown", costBreakdown})
+	registerFor(TR119, section{placeResults + 20, "Cost breakdown", costBreakdown})
 	register(section{placeResults + 21, "Energy efficiency ranking", energyRanking})
 	register(section{placeResults + 22, "Carbon comparison", carbonComparison})
-	register(section{placeResults + 23, "ROI by tier", tierReturn})
+	registerFor(TR119, section{placeResults + 23, "ROI by tier", tierReturn})
 }
 
 // ranked is a backend with the number that it is ranked by.
@@ -126,8 +126,11 @@ func (d *data) diveFindings(mode record.Mode, order []ranked) []Line {
 	g := d.group(best.label, mode)
 	lines := []Line{
 		prose("Lowest total cost: %s at %s USD per 1M tokens.", strong(best.label), best.span()),
-		prose("Its throughput is %s tok/s and its power %s W; energy is %s of its cost.", d.cellMean(g.cells, d.throughput()).span(),
-			d.cellMean(g.cells, powerMean).span(), d.energyShare(best.label, mode).suffixed("%")),
+		prose("Its throughput is %s tok/s and its power %s W.", d.cellMean(g.cells, d.throughput()).span(), d.cellMean(g.cells, powerMean).span()),
+	}
+	if share := d.energyShare(best.label, mode); share.known() {
+		lines[1] = prose("Its throughput is %s tok/s and its power %s W; energy is %s of its cost.", d.cellMean(g.cells, d.throughput()).span(),
+			d.cellMean(g.cells, powerMean).span(), share.suffixed("%"))
 	}
 	if len(order) == 1 {
 		return append(lines, phrase("No other backend has a total cost here, so there is nothing to compare it with."))

@@ -11,8 +11,8 @@ import (
 )
 
 func init() {
-	register(section{placeResults + 30, "Request-level cost", requestCosts})
-	register(section{placeResults + 31, "Total cost of ownership", ownershipCosts})
+	registerFor(TR119, section{placeResults + 30, "Request-level cost", requestCosts})
+	registerFor(TR119, section{placeResults + 31, "Total cost of ownership", ownershipCosts})
 }
 
 // request is the cost of the representative request on one backend, on demand at the default provider.

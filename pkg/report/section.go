@@ -26,22 +26,34 @@ const (
 	placeReproduction
 )
 
-// sections are all of them, in the order of registration.
-var sections []section
+// registered is a section and the only profile that has it; "": all have.
+type registered struct {
+	section
+	only Profile
+}
 
-// register adds a section. Two sections in one place are a programmer's mistake.
-func register(s section) {
-	if slices.ContainsFunc(sections, func(o section) bool { return o.place == s.place }) {
-		panic(fmt.Sprintf("report: two sections in place %d", s.place))
+// sections are all of them, in the order of registration.
+var sections []registered
+
+// register adds a section to every report. Two sections of one report in one place are a programmer's mistake.
+func register(s section) { registerFor("", s) }
+
+// registerFor adds a section to the reports of a profile.
+func registerFor(only Profile, s section) {
+	for _, o := range sections {
+		if o.place == s.place && (o.only == only || o.only == "" || only == "") {
+			panic(fmt.Sprintf("report: two sections in place %d", s.place))
+		}
 	}
-	sections = append(sections, s)
+	sections = append(sections, registered{s, only})
 }
 
 // Build writes the report about the inputs.
 func Build(in *Inputs) *Document {
 	d := newData(in)
 	doc := &Document{Title: in.Title}
-	ordered := slices.SortedFunc(slices.Values(sections), func(a, b section) int { return cmp.Compare(a.place, b.place) })
+	ordered := slices.SortedFunc(slices.Values(sections), func(a, b registered) int { return cmp.Compare(a.place, b.place) })
+	ordered = slices.DeleteFunc(ordered, func(s registered) bool { return s.only != "" && s.only != d.Profile })
 	chapter, part := 0, 0
 	for _, s := range ordered {
 		blocks := s.build(d)

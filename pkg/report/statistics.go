@@ -10,11 +10,11 @@ import (
 )
 
 func init() {
-	register(section{placeStatistics, "Statistical analysis", statisticsIntro})
+	registerFor(TR119, section{placeStatistics, "Statistical analysis", statisticsIntro})
 	for i, mode := range record.Modes() {
-		register(section{placeStatistics + 1 + i, "Total cost in " + string(mode), func(d *data) []Block { return modeStatistics(d, mode) }})
+		registerFor(TR119, section{placeStatistics + 1 + i, "Total cost in " + string(mode), func(d *data) []Block { return modeStatistics(d, mode) }})
 	}
-	register(section{placeStatistics + 10, "Mean latency", latencyStatistics})
+	registerFor(TR119, section{placeStatistics + 10, "Mean latency", latencyStatistics})
 }
 
 func statisticsIntro(d *data) []Block {
@@ -74,7 +74,7 @@ func (d *data) sampleTable(a *compare.ModeAnalysis, key string) Block {
 // marked marks a number about a backend's cost that rests on an estimate of power.
 func (d *data) marked(label string, a *compare.ModeAnalysis, n number) number {
 	if a.Metric != compare.LatencyMS {
-		n.estimated = slices.ContainsFunc(d.costRowsOf(a.Method, label, a.Mode, "", a.Tier), func(r costRow) bool { return r.EnergyGrade == record.GradeD })
+		n.estimated = slices.ContainsFunc(d.costRowsOf(a.Method, label, a.Mode, "", a.Tier), func(r costRow) bool { return costTotal.estimated(&r) })
 	}
 	return n
 }

@@ -9,10 +9,10 @@ import (
 )
 
 func init() {
-	register(section{placeSynthesis, "Synthesis and decision matrix", answers})
-	register(section{placeSynthesis + 1, "What matters most", levers})
-	register(section{placeSynthesis + 2, "Recommendations", recommendations})
-	register(section{placeSynthesis + 3, "Decision matrix", decisionMatrix})
+	registerFor(TR119, section{placeSynthesis, "Synthesis and decision matrix", answers})
+	registerFor(TR119, section{placeSynthesis + 1, "What matters most", levers})
+	registerFor(TR119, section{placeSynthesis + 2, "Recommendations", recommendations})
+	registerFor(TR119, section{placeSynthesis + 3, "Decision matrix", decisionMatrix})
 }
 
 // answers answers the research questions, in their order.

@@ -120,7 +120,11 @@ func short(sum string) string { return sum[:min(12, len(sum))] }
 
 // render makes the report again and compares every file.
 func (v *verifier) render(ctx context.Context) error {
-	in, err := load(ctx, v.dir, v.settings.Title, v.settings.Method, v.settings.Prices, v.settings.Matrix)
+	o := Options{Dir: v.dir, Title: v.settings.Title, Method: v.settings.Method, Profile: v.settings.Profile}
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	in, err := load(ctx, o, v.settings.Prices, v.settings.Matrix)
 	if err != nil {
 		return err
 	}

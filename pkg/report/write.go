@@ -123,7 +123,7 @@ func recordFiles(o Options, files []File, stale []string) error {
 			inputs = append(inputs, f)
 		}
 	}
-	for _, name := range append(slices.Clone(measurementFiles), CostFile, StatsFile, SamplesFile) {
+	for _, name := range slices.Concat(measurementFiles, []string{CostFile}, statsFiles, []string{SamplesFile}) {
 		if path := filepath.Join(o.Dir, name); exists(path) {
 			inputs = append(inputs, path)
 		}
