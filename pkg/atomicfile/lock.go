@@ -18,7 +18,7 @@ func Lock(ctx context.Context, name string, waiting func()) (unlock func() error
 		return nil, err
 	}
 	for told := false; ; told = true {
-		taken, err := lockFile(f)
+		taken, err := tryLock(f)
 		if taken {
 			return f.Close, nil
 		}
