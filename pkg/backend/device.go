@@ -1,11 +1,9 @@
 package backend
 
 import (
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/banterhearts/bh/pkg/model"
@@ -187,53 +185,6 @@ var _ Compiler = (*compiledJob)(nil)
 
 // Compiled implements Compiler.
 func (j *compiledJob) Compiled() time.Duration { return j.store.compiled }
-
-// openFailure says why a session could not be made, in ONNX Runtime's words.
-func openFailure(model string, err error) error {
-	text := firstLine(err)
-	var refused *ortbind.ProviderError
-	switch {
-	case noDevice(text):
-		return &Unavailable{Reason: GPUNotFound, Detail: text}
-	case outOfMemory(text):
-		return &RunError{Reason: OutOfMemory, Detail: text}
-	case errors.As(err, &refused):
-		return &Unavailable{Reason: ProviderNotTaken, Detail: text}
-	}
-	return &Unavailable{Reason: ModelFailed, Detail: filepath.Base(model) + ": " + text}
-}
-
-// runFailure says why a pass broke.
-func runFailure(err error) error {
-	reason := RunFailed
-	if outOfMemory(err.Error()) {
-		reason = OutOfMemory
-	}
-	return &RunError{Reason: reason, Detail: firstLine(err)}
-}
-
-// noDevice knows the words of the CUDA runtime's errors 35 (driver too old for it), 100 (no device) and 803 (driver and
-// library differ).
-func noDevice(text string) bool {
-	for _, words := range []string{"CUDA failure 35", "CUDA failure 100", "CUDA failure 803", "no CUDA-capable device"} {
-		if strings.Contains(text, words) {
-			return true
-		}
-	}
-	return false
-}
-
-// outOfMemory knows the words of the CUDA runtime and of ONNX Runtime's allocator.
-func outOfMemory(text string) bool {
-	return strings.Contains(text, "out of memory") || strings.Contains(text, "Failed to allocate memory") ||
-		strings.Contains(text, "bad allocation")
-}
-
-// firstLine is what an error says before its stack trace.
-func firstLine(err error) string {
-	text, _, _ := strings.Cut(strings.TrimSpace(err.Error()), "\n")
-	return text
-}
 
 // cacheFolder is where a backend keeps what it compiled.
 func cacheFolder(parts ...string) (string, error) {

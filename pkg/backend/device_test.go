@@ -290,29 +290,33 @@ func TestOpenDeviceSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
+// TestFailuresOfADeviceHaveReasons has the words of the real GPU build, without a driver and with others' libraries.
 func TestFailuresOfADeviceHaveReasons(t *testing.T) {
-	for text, want := range map[string]Reason{
-		"CUDA failure 100: no CUDA-capable device is detected ; GPU=-1 ; hostname=x":            GPUNotFound,
-		"CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version ; GPU=0": GPUNotFound,
-		"CUDA failure 2: out of memory ; GPU=0":                                                 OutOfMemory,
-		"Failed to allocate memory for requested buffer of size 154389504":                      OutOfMemory,
-		"Load model failed: protobuf parsing failed":                                            ModelFailed,
+	const parse = "/onnxruntime_src/onnxruntime/core/providers/cuda/cuda_execution_provider_info.cc:62 static onnxruntime::CUDAExecutionProviderInfo " +
+		"onnxruntime::CUDAExecutionProviderInfo::FromProviderOptions(const onnxruntime::ProviderOptions&) [ONNXRuntimeError] : 1 : FAIL : "
+	cuda := func(text string) error { return &ortbind.ProviderError{Provider: ortbind.CUDA, Err: errors.New(text)} }
+	for want, err := range map[string]error{
+		"gpu_not_found: CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version; install the NVIDIA driver 580 or newer": cuda(
+			parse + `provider_options_utils.h:187 Parse Failed to parse provider option "device_id": CUDA failure 35: CUDA driver version ` +
+				"is insufficient for CUDA runtime version ; GPU=-1 ; hostname=vm ; file=/onnxruntime_src/x.cc ; line=69 ; expr=cudaGetDeviceCount(&num_devices); "),
+		"gpu_not_found: CUDA failure 100: no CUDA-capable device is detected": cuda("CUDA failure 100: no CUDA-capable device is detected ; GPU=-1 ; hostname=vm ; file=x"),
+		"out_of_memory: CUDA failure 2: out of memory":                        errors.New("CUDA failure 2: out of memory ; GPU=0 ; hostname=vm ; file=x"),
+		"provider_not_taken: CUDAExecutionProvider: Failed to load library /x/libonnxruntime_providers_cuda.so with error: libcublasLt.so.13: " +
+			"cannot open shared object file: No such file or directory": cuda(strings.Replace(parse, "cuda/", "", 1) +
+			"Failed to load library /x/libonnxruntime_providers_cuda.so with error: libcublasLt.so.13: cannot open shared object file: No such file or directory\n"),
+		"model_failed: gpt2: Load model failed": errors.New("Load model failed\nstack trace"),
 	} {
-		var unavailable *Unavailable
-		var broken *RunError
-		err := openFailure("gpt2", errors.New(text+"\nstack trace"))
-		if !(errors.As(err, &unavailable) && unavailable.Reason == want || errors.As(err, &broken) && broken.Reason == want) {
-			t.Errorf("%s: saw %v, want %s", text, err, want)
-		}
-		if strings.Contains(err.Error(), "stack trace") {
-			t.Errorf("saw %v, want the first line alone", err)
+		if got := openFailure("/models/gpt2", err).Error(); got != want {
+			t.Errorf("saw  %s\nwant %s", got, want)
 		}
 	}
-	var broken *RunError
-	if err := runFailure(errors.New("CUBLAS failure 3: out of memory")); !errors.As(err, &broken) || broken.Reason != OutOfMemory {
-		t.Errorf("saw %v", err)
-	}
-	if err := runFailure(errors.New("CUDA failure 700: an illegal memory access")); !errors.As(err, &broken) || broken.Reason != RunFailed {
-		t.Errorf("saw %v", err)
+	for want, text := range map[string]string{
+		"out_of_memory: CUBLAS failure 3: the resource allocation failed, out of memory":  "Non-zero status code: CUBLAS failure 3: the resource allocation failed, out of memory ; GPU=0",
+		"out_of_memory: Failed to allocate memory for requested buffer of size 154389504": "Failed to allocate memory for requested buffer of size 154389504",
+		"run_failed: CUDA failure 700: an illegal memory access":                          "CUDA failure 700: an illegal memory access ; GPU=0",
+	} {
+		if got := runFailure(errors.New(text)).Error(); got != want {
+			t.Errorf("saw  %s\nwant %s", got, want)
+		}
 	}
 }

@@ -93,7 +93,7 @@ func findGPU(root string) error {
 		return nil // as above
 	}
 	if major, err := strconv.Atoi(version[1]); err == nil && major < minDriver {
-		return &Unavailable{Reason: GPUNotFound, Remedy: fmt.Sprintf("install the NVIDIA driver %d or newer", minDriver),
+		return &Unavailable{Reason: GPUNotFound, Remedy: installDriver,
 			Detail: fmt.Sprintf("NVIDIA driver %s is too old for CUDA 13, which the GPU build of ONNX Runtime %s needs", version[0], ortlib.Version)}
 	}
 	return nil

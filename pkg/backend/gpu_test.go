@@ -29,8 +29,8 @@ func fakeRoot(t *testing.T, files map[string]string) string {
 }
 
 const (
-	oldDriver = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024\nGCC version:  12.2.0\n"
-	newDriver = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (x)\nGCC version:  13.3.0\n"
+	driver535 = "NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.183.01  Sun May 12 19:39:15 UTC 2024\nGCC version:  12.2.0\n"
+	driver580 = "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  580.95.05  Release Build  (x)\nGCC version:  13.3.0\n"
 )
 
 func TestFindGPU(t *testing.T) {
@@ -40,8 +40,8 @@ func TestFindGPU(t *testing.T) {
 	}{
 		"none":             {map[string]string{"dev/null": ""}, "/dev/nvidia0"},
 		"control only":     {map[string]string{"dev/nvidiactl": ""}, "/dev/nvidia0"},
-		"old driver":       {map[string]string{"dev/nvidia0": "", "proc/driver/nvidia/version": oldDriver}, "535.183.01"},
-		"new driver":       {map[string]string{"dev/nvidia0": "", "proc/driver/nvidia/version": newDriver}, ""},
+		"old driver":       {map[string]string{"dev/nvidia0": "", "proc/driver/nvidia/version": driver535}, "535.183.01"},
+		"new driver":       {map[string]string{"dev/nvidia0": "", "proc/driver/nvidia/version": driver580}, ""},
 		"in a container":   {map[string]string{"dev/nvidia3": ""}, ""},
 		"unknown version":  {map[string]string{"dev/nvidia0": "", "proc/driver/nvidia/version": "?"}, ""},
 		"Windows' own one": {map[string]string{"dev/dxg": ""}, ""},
@@ -66,7 +66,7 @@ func gpuMachine(t *testing.T) gpuNeeds {
 		t.Fatal(err)
 	}
 	return gpuNeeds{
-		root:      fakeRoot(t, map[string]string{"dev/nvidia0": "", "proc/driver/nvidia/version": newDriver, "proc/driver/nvidia/gpus/0000:01:00.0/information": "Model: \t\t NVIDIA H200\nIRQ:   1\n"}),
+		root:      fakeRoot(t, map[string]string{"dev/nvidia0": "", "proc/driver/nvidia/version": driver580, "proc/driver/nvidia/gpus/0000:01:00.0/information": "Model: \t\t NVIDIA H200\nIRQ:   1\n"}),
 		providers: func(ortlib.Library) []string { return []string{lib.Path} },
 		find:      func() (ortlib.Library, error) { return lib, nil },
 		linker:    ortlib.SystemLinker,

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 )
 
 // EnvVarGPU names the variable that points at a GPU build of the user's own.
@@ -83,12 +82,4 @@ func cachedGPU(want map[string]string) (Library, error) {
 		}
 	}
 	return Library{Path: filepath.Join(dir, "libonnxruntime.so."+Version), Origin: "cache (pip)"}, nil
-}
-
-// GPUSupported says whether there is a GPU build for this system.
-func GPUSupported() error {
-	if here := runtime.GOOS + "/" + runtime.GOARCH; here != "linux/amd64" {
-		return fmt.Errorf("no pinned GPU build of ONNX Runtime for %s, only for linux/amd64; set $%s", here, EnvVarGPU)
-	}
-	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 
@@ -42,10 +43,7 @@ func WheelsDir() (string, error) {
 
 // InstallGPU gets the GPU build and the libraries of CUDA into the user's cache, and leaves alone what is there.
 func InstallGPU(ctx context.Context, say func(string)) error {
-	if err := GPUSupported(); err != nil {
-		return err
-	}
-	if err := installBuild(ctx, say); err != nil {
+	if _, err := FetchGPU(ctx, say); err != nil {
 		return err
 	}
 	dir, err := WheelsDir()
@@ -60,20 +58,28 @@ func InstallGPU(ctx context.Context, say func(string)) error {
 	return nil
 }
 
-func installBuild(ctx context.Context, say func(string)) error {
+// FetchGPU gets the GPU build alone.
+func FetchGPU(ctx context.Context, say func(string)) (Library, error) {
+	if here := runtime.GOOS + "/" + runtime.GOARCH; here != "linux/amd64" {
+		return Library{}, fmt.Errorf("no pinned GPU build of ONNX Runtime for %s, only for linux/amd64; set $%s", here, EnvVarGPU)
+	}
 	if lib, err := cachedGPU(gpuSHA256); err == nil {
 		say("ONNX Runtime's GPU build is here: " + lib.Path)
-		return nil
+		return lib, nil
 	}
 	dir, err := gpuDir()
 	if err != nil {
-		return err
+		return Library{}, err
 	}
 	say("fetching the GPU build of ONNX Runtime " + Version + " with pip (0.25 GB)")
-	return download(ctx, dir, func(tmp string) error {
-		return pip(ctx, tmp, append(wheelArgs, "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311",
+	err = download(ctx, dir, func(tmp string) error {
+		return pip(ctx, tmp, append(slices.Clone(wheelArgs), "--python-version", "3.11", "--implementation", "cp", "--abi", "cp311",
 			"--platform", "manylinux_2_28_x86_64", "onnxruntime-gpu=="+Version)...)
 	}, func(wheel string) error { return unpackPinned(wheel, dir, gpuSHA256) })
+	if err != nil {
+		return Library{}, err
+	}
+	return cachedGPU(gpuSHA256)
 }
 
 // wheelArgs begin every `pip download` of one wheel.
