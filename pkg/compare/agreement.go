@@ -126,7 +126,8 @@ func references(groups []group) map[string]string {
 	out := map[string]string{}
 	for model, list := range byModel {
 		first := slices.MinFunc(list, func(a, b candidate) int {
-			return cmp.Or(-compareBool(a.best, b.best), -compareBool(a.fp32, b.fp32), -cmp.Compare(a.runs, b.runs), strings.Compare(a.label, b.label))
+			return cmp.Or(-compareBool(a.best, b.best), -compareBool(a.fp32, b.fp32), -cmp.Compare(a.runs, b.runs),
+				strings.Compare(a.label, b.label))
 		})
 		out[model] = first.label
 	}

@@ -49,7 +49,8 @@ func paradoxOf(a, b *group, m runMetric, opt Options) (*Paradox, error) {
 	if statistics[0].of(x) > statistics[0].of(y) {
 		a, b, x, y = b, a, y, x
 	}
-	p := &Paradox{Mode: a.mode, Metric: m.name, A: a.label, B: b.label, Reversed: []string{}, Orders: ordersOf(a.label, b.label, x, y)}
+	p := &Paradox{Mode: a.mode, Metric: m.name, A: a.label, B: b.label, Reversed: []string{},
+		Orders: ordersOf(a.label, b.label, x, y)}
 	if p.Orders[0].First == "" {
 		return nil, nil // equal means are no order to contradict
 	}
@@ -144,10 +145,9 @@ func (p *Paradox) weigh(a, b [][]float64, opt Options) {
 	resamples := min(opt.Resamples, max(leastResamples, maxDraws/n))
 	rng := rand.New(rand.NewPCG(uint64(opt.Seed), 0))
 	same, paradox := make([]int, len(p.Orders)), make([]int, len(p.Orders))
-	var x, y []float64
+	first, second := newUrn(a), newUrn(b)
 	for range resamples {
-		x, y = redraw(x, a, rng), redraw(y, b, rng)
-		now := ordersOf(p.A, p.B, x, y)
+		now := ordersOf(p.A, p.B, first.draw(rng), second.draw(rng))
 		for i := range now {
 			if now[i].First == p.Orders[i].First {
 				same[i]++
@@ -175,25 +175,56 @@ func (p *Paradox) weigh(a, b [][]float64, opt Options) {
 // either is the pick where the resamples do not agree on one.
 const either = "either"
 
-// redraw draws each stratum again with replacement and sorts what comes together; it uses the memory of into.
-func redraw(into []float64, strata [][]float64, rng *rand.Rand) []float64 {
-	into = into[:0]
+// urn draws samples of strata again, in order: it counts how often each value is drawn instead of sorting what comes out.
+type urn struct {
+	values []float64 // of all strata, sorted
+	strata [][]int   // places in values
+	counts []int
+	drawn  []float64
+}
+
+func newUrn(strata [][]float64) *urn {
+	u := &urn{values: sorted(slices.Concat(strata...))}
+	taken := make([]bool, len(u.values))
 	for _, x := range strata {
-		for range x {
-			into = append(into, x[rng.IntN(len(x))])
+		places := make([]int, len(x))
+		for i, v := range x {
+			k, _ := slices.BinarySearch(u.values, v)
+			for taken[k] {
+				k++ // equal values stand together
+			}
+			taken[k], places[i] = true, k
+		}
+		u.strata = append(u.strata, places)
+	}
+	u.counts = make([]int, len(u.values))
+	return u
+}
+
+// draw draws each stratum with replacement; the values of all of them come sorted, and hold until the next draw.
+func (u *urn) draw(rng *rand.Rand) []float64 {
+	clear(u.counts)
+	for _, places := range u.strata {
+		for range places {
+			u.counts[places[rng.IntN(len(places))]]++
 		}
 	}
-	slices.Sort(into)
-	return into
+	u.drawn = u.drawn[:0]
+	for k, n := range u.counts {
+		for range n {
+			u.drawn = append(u.drawn, u.values[k])
+		}
+	}
+	return u.drawn
 }
 
 // sentence says what the paradox means for a reader.
 func (p *Paradox) sentence(level float64) string {
-	unit := " ms"
+	const unit = " ms"
 	mean := p.Orders[0]
 	var s strings.Builder
-	fmt.Fprintf(&s, "%s in %s: %s has the lower mean (%.4g against %.4g%s), but %s has the lower %s", p.Metric, p.Mode, p.A, mean.A, mean.B, unit,
-		p.B, strings.Join(p.Reversed, ", "))
+	fmt.Fprintf(&s, "%s in %s: %s has the lower mean (%.4g against %.4g%s), but %s has the lower %s",
+		p.Metric, p.Mode, p.A, mean.A, mean.B, unit, p.B, strings.Join(p.Reversed, ", "))
 	for _, o := range p.Orders[1:] {
 		if o.First == p.B {
 			fmt.Fprintf(&s, " (%s %.4g against %.4g%s)", o.Statistic, o.B, o.A, unit)

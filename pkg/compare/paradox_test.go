@@ -2,6 +2,7 @@ package compare
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -193,6 +194,9 @@ func TestParadoxBeyondNoise(t *testing.T) {
 	if !strings.Contains(p.Sentence, "It is more than noise") {
 		t.Errorf("%q", p.Sentence)
 	}
+	if notes := (&Document{Runs: a}).Notes(); len(notes) != 2 || notes[0] != "paradox: "+p.Sentence { // of TTFT as well
+		t.Errorf("notes %q", notes)
+	}
 }
 
 // TestParadoxWithinNoise: medians that differ by a hundredth of what runs vary.
@@ -215,4 +219,21 @@ func TestNoParadoxWhereAllAgree(t *testing.T) {
 	if len(same.Paradoxes) != 0 {
 		t.Errorf("equal samples: %+v", same.Paradoxes)
 	}
+}
+
+// TestUrn: every draw has as many values as the strata, sorted, and as many of each stratum as it has.
+func TestUrn(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		low := rapid.SliceOfN(rapid.SampledFrom([]float64{1, 2, 2.5, 3}), 1, 8).Draw(rt, "low")
+		high := rapid.SliceOfN(rapid.SampledFrom([]float64{10, 20, 30}), 1, 8).Draw(rt, "high")
+		got := newUrn([][]float64{high, low}).draw(rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0)))
+		if len(got) != len(low)+len(high) || !slices.IsSorted(got) {
+			rt.Fatalf("%v of %v and %v", got, low, high)
+		}
+		for i, v := range got {
+			if of := map[bool][]float64{true: low, false: high}[i < len(low)]; !slices.Contains(of, v) {
+				rt.Fatalf("%v of %v and %v", got, low, high)
+			}
+		}
+	})
 }

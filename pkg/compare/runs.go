@@ -38,7 +38,8 @@ type slot struct {
 }
 
 func (s slot) compare(o slot) int {
-	return cmp.Or(strings.Compare(s.scenario, o.scenario), cmp.Compare(s.session, o.session), cmp.Compare(s.repetition, o.repetition))
+	return cmp.Or(strings.Compare(s.scenario, o.scenario), cmp.Compare(s.session, o.session),
+		cmp.Compare(s.repetition, o.repetition))
 }
 
 // run is a good run reduced to what is compared.
@@ -132,7 +133,8 @@ func (c *Runs) grouped(names map[identity]string) []group {
 	}
 	slices.SortStableFunc(good, func(a, b run) int {
 		return cmp.Or(cmp.Compare(modeOrder(a.mode), modeOrder(b.mode)), strings.Compare(a.label, b.label), a.slot.compare(b.slot),
-			cmp.Compare(a.batch, b.batch), cmp.Compare(a.maxNew, b.maxNew), cmp.Compare(a.order, b.order), cmp.Compare(a.latencyMS, b.latencyMS))
+			cmp.Compare(a.batch, b.batch), cmp.Compare(a.maxNew, b.maxNew), cmp.Compare(a.order, b.order),
+			cmp.Compare(a.latencyMS, b.latencyMS))
 	})
 	var out []group
 	for i := range good {

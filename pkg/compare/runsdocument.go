@@ -38,13 +38,14 @@ type ModelUse struct {
 
 // BackendRuns describes the runs of one backend in one mode, over all scenarios.
 type BackendRuns struct {
-	Backend     string         `json:"backend"`
-	Mode        record.Mode    `json:"mode"`
-	Planned     int64          `json:"planned"`
-	OK          int64          `json:"ok"`
-	SuccessRate float64        `json:"success_rate"` // ok over planned
-	Scenarios   int            `json:"scenarios"`
-	Metrics     []Distribution `json:"metrics"` // in the order latency_ms, ttft_ms, throughput_tok_s, requests_per_s; without those it lacks
+	Backend     string      `json:"backend"`
+	Mode        record.Mode `json:"mode"`
+	Planned     int64       `json:"planned"`
+	OK          int64       `json:"ok"`
+	SuccessRate float64     `json:"success_rate"` // ok over planned
+	Scenarios   int         `json:"scenarios"`
+	// Metrics are latency_ms, ttft_ms, throughput_tok_s and requests_per_s, in this order, without those it lacks.
+	Metrics []Distribution `json:"metrics"`
 }
 
 // Metric returns the distribution of the metric called name, or nil when there is none.
@@ -59,20 +60,21 @@ func (b *BackendRuns) Metric(name string) *Distribution {
 
 // Distribution describes the values of one metric over runs. Percentiles are of type 7.
 type Distribution struct {
-	Metric      string   `json:"metric"`
-	N           int      `json:"n"`
-	Mean        float64  `json:"mean"`
-	MeanLower   *float64 `json:"mean_ci_lower"` // bootstrap, BCa; null where the values do not vary
-	MeanUpper   *float64 `json:"mean_ci_upper"`
-	SD          *float64 `json:"sd"` // sample standard deviation, n-1; null for one run
-	Min         float64  `json:"min"`
-	P50         float64  `json:"p50"`          // the median
-	P50Lower    *float64 `json:"p50_ci_lower"` // bootstrap, percentile method
-	P50Upper    *float64 `json:"p50_ci_upper"`
-	P95         float64  `json:"p95"`
-	P99         float64  `json:"p99"`
-	Max         float64  `json:"max"`
-	CVWithinPct *float64 `json:"cv_within_pct"` // mean over scenarios of sd over mean within one, per cent; null without a scenario of two runs
+	Metric    string   `json:"metric"`
+	N         int      `json:"n"`
+	Mean      float64  `json:"mean"`
+	MeanLower *float64 `json:"mean_ci_lower"` // bootstrap, BCa; null where the values do not vary
+	MeanUpper *float64 `json:"mean_ci_upper"`
+	SD        *float64 `json:"sd"` // sample standard deviation, n-1; null for one run
+	Min       float64  `json:"min"`
+	P50       float64  `json:"p50"`          // the median
+	P50Lower  *float64 `json:"p50_ci_lower"` // bootstrap, percentile method
+	P50Upper  *float64 `json:"p50_ci_upper"`
+	P95       float64  `json:"p95"`
+	P99       float64  `json:"p99"`
+	Max       float64  `json:"max"`
+	// CVWithinPct is the mean over scenarios of sd over mean within one, per cent; null without a scenario of two runs.
+	CVWithinPct *float64 `json:"cv_within_pct"`
 }
 
 // RunTests are the tests of one metric in one mode, with runs as values.
@@ -117,7 +119,7 @@ type Paradox struct {
 	Stretches []Stretch   `json:"stretches"` // who comes first between the crossings
 	// SlowestOfB is how many of B's slowest runs must be left out for B to have the lower mean as well; null where leaving
 	// out half of them does not.
-	SlowestOfB  *int   `json:"slowest_of_b"`
+	SlowestOfB *int `json:"slowest_of_b"`
 	// Scenarios is how many scenarios both have, and ScenariosB in how many of them alone the first reversed statistic puts B
 	// first: few of many, and the contradiction is one of how the scenarios mix.
 	Scenarios   int    `json:"scenarios"`
@@ -163,8 +165,9 @@ type Agreement struct {
 	Runs        int         `json:"runs"`        // good ones
 	Compared    int         `json:"compared"`    // whose ids are known, as are those of the reference's run
 	Equal       int         `json:"equal"`       // runs with the same tokens throughout
-	FirstEqual  int         `json:"first_equal"` // runs with the same first token in every sequence: where it is sampled, a sign of the same draws
-	Share       *float64    `json:"token_share"` // mean share of equal tokens over the compared runs; null without any
+	// FirstEqual counts the runs with the same first token in every sequence: where it is sampled, a sign of the same draws.
+	FirstEqual int      `json:"first_equal"`
+	Share      *float64 `json:"token_share"` // mean share of equal tokens over the compared runs; null without any
 	// FirstDifference is the median position, from 1, of the first token that differs, over the runs that differ.
 	FirstDifference *float64 `json:"first_difference"`
 	OwnSampler      bool     `json:"own_sampler"` // sampled, by a server with random numbers of its own

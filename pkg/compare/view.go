@@ -60,7 +60,7 @@ func (d *Document) Pairs() []PairRow {
 }
 
 // Notes are what a reader of the pairs must know beside them: who ranks first and how sure that is, what could not be
-// compared, and every warning.
+// compared, every warning, and every paradox that is more than noise.
 func (d *Document) Notes() []string {
 	var notes []string
 	for i := range d.Modes {
@@ -76,6 +76,13 @@ func (d *Document) Notes() []string {
 		}
 		for _, w := range m.Warnings {
 			notes = append(notes, name+": warning: "+w)
+		}
+	}
+	if d.Runs != nil {
+		for i := range d.Runs.Paradoxes {
+			if p := &d.Runs.Paradoxes[i]; !p.WithinNoise {
+				notes = append(notes, "paradox: "+p.Sentence)
+			}
 		}
 	}
 	return notes

@@ -28,6 +28,7 @@ func checkMatrix(d *data) (verdictKind, string) {
 	if d.Matrix == nil {
 		return warn, "no matrix given: what was planned is not known"
 	}
+	want := int64(d.Matrix.Repetitions) * int64(max(d.Matrix.Sessions, 1))
 	have := map[[3]string]int64{}
 	for _, c := range d.cells {
 		have[[3]string{c.Backend, string(c.Mode), c.Scenario}] += c.Planned()
@@ -42,7 +43,7 @@ func checkMatrix(d *data) (verdictKind, string) {
 				n := have[[3]string{b.Name, string(mode), s.Name}]
 				if n == 0 {
 					lacking = append(lacking, b.Name+" "+string(mode)+" "+s.Name)
-				} else if n < int64(d.Matrix.Repetitions) {
+				} else if n < want {
 					short++
 				}
 			}
@@ -53,7 +54,7 @@ func checkMatrix(d *data) (verdictKind, string) {
 		}
 		missing = append(missing, lacking...)
 	}
-	saw := fmt.Sprintf("%d of %d cells of the matrix are there; %d with fewer than %d runs", cells-absent, cells, short, d.Matrix.Repetitions)
+	saw := fmt.Sprintf("%d of %d cells of the matrix are there; %d with fewer than %d runs", cells-absent, cells, short, want)
 	return some(absent + short), saw + strings.Replace(colon(names(missing)), ":", "; missing:", 1)
 }
 
