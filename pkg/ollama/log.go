@@ -26,18 +26,40 @@ func newLogFile() (*logFile, error) {
 	return &logFile{f: f, named: os.Remove(f.Name()) != nil}, nil
 }
 
-// tail is the end of the file, without moving the offset at which the server writes.
-func (l *logFile) tail() string {
+// size is how much has been written.
+func (l *logFile) size() (int64, error) {
 	info, err := l.f.Stat()
+	if err != nil {
+		return 0, err
+	}
+	return info.Size(), nil
+}
+
+// from is what has been written after the first at bytes.
+func (l *logFile) from(at int64) ([]byte, error) {
+	size, err := l.size()
+	if err != nil {
+		return nil, err
+	}
+	text := make([]byte, max(0, size-at))
+	n, err := l.f.ReadAt(text, at)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return text[:n], err
+}
+
+// tail is the end of the file. Nothing here moves the offset at which the server writes.
+func (l *logFile) tail() string {
+	size, err := l.size()
 	if err != nil {
 		return "(no log: " + err.Error() + ")"
 	}
-	text := make([]byte, min(info.Size(), tailBytes))
-	n, err := l.f.ReadAt(text, info.Size()-int64(len(text)))
-	if err != nil && !errors.Is(err, io.EOF) {
+	text, err := l.from(max(0, size-tailBytes))
+	if err != nil {
 		return "(no log: " + err.Error() + ")"
 	}
-	return strings.TrimSpace(string(text[:n]))
+	return strings.TrimSpace(string(text))
 }
 
 // Close removes the file.

@@ -27,12 +27,11 @@ type Options struct {
 	ContextLength int
 }
 
-const (
-	// startLimit is how long a server may take until it answers.
-	startLimit = 30 * time.Second
-	// stopLimit is how long a server that was told to end may take before it is killed.
-	stopLimit = 5 * time.Second
-)
+// startLimit is how long a server may take until it answers.
+const startLimit = 30 * time.Second
+
+// stopLimit is how long a server that was told to end may take before it is killed; a variable for the tests.
+var stopLimit = 5 * time.Second
 
 // Server is a running Ollama server.
 type Server struct {
@@ -118,17 +117,18 @@ func (s *Server) await(ctx context.Context) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, startLimit, fmt.Errorf("no answer within %s", startLimit))
 	defer cancel()
 	for {
-		err := s.askVersion(ctx)
-		if err == nil {
-			return nil
-		}
+		answered := s.askVersion(ctx) == nil
 		select {
-		case <-s.ended:
+		case <-s.ended: // whoever may have answered
 			return errors.New("it ended at once")
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case <-time.After(10 * time.Millisecond):
+		default:
 		}
+		if answered {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
 	}
 }
 

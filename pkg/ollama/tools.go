@@ -10,8 +10,8 @@ import (
 )
 
 // checkTools looks for the compilers and headers of the build, so that what is missing is said before anything is
-// downloaded.
-func checkTools() error {
+// downloaded. include are the folders with headers.
+func checkTools(include []string) error {
 	if _, err := exec.LookPath("go"); err != nil {
 		return fmt.Errorf("building it needs Go 1.24 or newer (https://go.dev/dl): %w", err)
 	}
@@ -22,7 +22,7 @@ func checkTools() error {
 	for _, n := range []struct{ header, debian string }{
 		{"nlohmann/json.hpp", "nlohmann-json3-dev"}, {"stb/stb_image.h", "libstb-dev"},
 	} {
-		if !haveHeader(n.header) {
+		if !haveHeader(include, n.header) {
 			lacking = append(lacking, n.debian)
 		}
 	}
@@ -44,9 +44,13 @@ func compiler() string {
 	return "g++"
 }
 
-// haveHeader looks where the compiler does.
-func haveHeader(name string) bool {
-	for _, dir := range append(filepath.SplitList(os.Getenv("CPATH")), "/usr/include", "/usr/local/include") {
+// includeDirs are where the compiler looks for headers.
+func includeDirs() []string {
+	return append(filepath.SplitList(os.Getenv("CPATH")), "/usr/include", "/usr/local/include")
+}
+
+func haveHeader(dirs []string, name string) bool {
+	for _, dir := range dirs {
 		if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name))); err == nil {
 			return true
 		}
