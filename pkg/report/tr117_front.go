@@ -136,8 +136,14 @@ func (d *data) costFinding117(mode record.Mode) Line {
 	return append(line, prose(", at the default provider (%s).", word(d.defaultProviders()))...)
 }
 
+// noPair is said where no two backends have results.
+const noPair = "Mean and median: fewer than two backends have results, so there is no pair to order."
+
 // paradoxFindings tell the paradoxes that are more than noise, and count the others.
 func (d *data) paradoxFindings() []Line {
+	if len(d.measuredBackends()) < 2 {
+		return []Line{phrase(noPair)}
+	}
 	var lines []Line
 	noise := 0
 	for _, p := range d.singleRuns().Paradoxes {

@@ -90,8 +90,8 @@ const maxParadoxFigures = 4
 func paradoxSection(d *data) []Block {
 	list := d.singleRuns().Paradoxes
 	if len(list) == 0 {
-		if len(d.singleRuns().Tests) == 0 {
-			return nil
+		if len(d.measuredBackends()) < 2 {
+			return []Block{Note{Remark, phrase(noPair)}}
 		}
 		return []Block{para("A paradox is a pair of backends whose order by the mean is another by the median, p95 or p99. There is none in latency or time to the first token.")}
 	}

@@ -212,6 +212,9 @@ func (d *data) realAnswer() Line {
 }
 
 func (d *data) paradoxAnswer() Line {
+	if len(d.measuredBackends()) < 2 {
+		return phrase(noPair)
+	}
 	beyond := 0
 	list := d.singleRuns().Paradoxes
 	for _, p := range list {
