@@ -162,17 +162,22 @@ func TestHalfPrecisionIsNear(t *testing.T) {
 			for _, mode := range record.Modes() {
 				task := Task{Mode: mode, Prompt: batchOf(prompt...), MaxNewTokens: 1}
 				want, got := lastLogits(t, full, task), lastLogits(t, half, task)
-				spread := slices.Max(want) - slices.Min(want)
-				for i := range want {
-					diff := float64(got[i] - want[i])
-					if !(diff < 0.01*float64(spread) && -diff < 0.01*float64(spread)) { // NaN fails too
-						t.Fatalf("%s: logit %d: saw %g, want %g within 1%% of %g", mode, i, got[i], want[i], spread)
-					}
-				}
+				near(t, got, want)
 				if slices.Equal(got, want) {
 					t.Errorf("%s: float16 gave float32's logits to the last bit", mode)
 				}
 			}
+		}
+	}
+}
+
+// near wants every logit within 1% of the logits' range.
+func near(t *testing.T, got, want []float32) {
+	t.Helper()
+	limit := 0.01 * (slices.Max(want) - slices.Min(want))
+	for i := range want {
+		if diff := got[i] - want[i]; !(diff < limit && -diff < limit) { // NaN fails too
+			t.Fatalf("logit %d: saw %g, want %g within %g", i, got[i], want[i], limit)
 		}
 	}
 }

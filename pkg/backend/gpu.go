@@ -17,7 +17,7 @@ import (
 // gpuInstall gets what onnxruntime-gpu and tensorrt need and may be had from a package registry.
 var gpuInstall = &Install{Name: "onnxruntime-gpu", Summary: ortlib.InstallSummary, Run: ortlib.InstallGPU}
 
-const setupGPU = "run `bh-run setup onnxruntime-gpu`"
+const setupGPU = "bh-run setup onnxruntime-gpu"
 
 // gpuNeeds is what a backend on a GPU looks for, in this order: the GPU with its driver, ONNX Runtime's GPU build, and the
 // libraries that its providers load.
@@ -120,7 +120,7 @@ func missingLibraries(missing []ortlib.Missing) *Unavailable {
 	case tensorRT:
 		dir, err := ortlib.WheelsDir()
 		if err == nil {
-			out.Remedy = fmt.Sprintf("run `pip install --target %s --no-deps %s`", dir, ortlib.TensorRTPackage)
+			out.Remedy = fmt.Sprintf("pip install --target %s --no-deps %s", dir, ortlib.TensorRTPackage)
 		}
 	}
 	return out

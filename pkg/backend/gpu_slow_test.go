@@ -62,3 +62,50 @@ func TestSlowTheGPUBuildIsReal(t *testing.T) {
 		}
 	}
 }
+
+// TestSlowOnAGPU is for machines that have one; elsewhere TestWithoutAGPUTheReasonIsSaid holds what is said instead. Tokens
+// must be those of the plain forward pass, all nodes must be the provider's, and float16 must be near.
+func TestSlowOnAGPU(t *testing.T) {
+	f := smallModel(t, 0)
+	ref, err := modeltest.Load(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prompts := [][]int64{{8}, {3, 1, 4, 1, 5}, {2, 7}}
+	var want [][]int64
+	for _, p := range prompts {
+		want = append(want, ref.Greedy(p, newTokens))
+	}
+	for _, name := range []string{"onnxruntime-gpu", "tensorrt"} {
+		t.Run(name, func(t *testing.T) {
+			b, _ := Lookup(name)
+			if err := b.Check(); err != nil {
+				t.Skip(err)
+			}
+			logits := map[string][]float32{}
+			for _, precision := range []string{"fp32", "fp16"} {
+				e, err := b.Open(t.Context(), Spec{ModelDir: f.Dir, Precision: precision, Threads: 1})
+				if err != nil {
+					t.Fatal(err)
+				}
+				t.Cleanup(func() {
+					if err := e.Close(); err != nil {
+						t.Error(err)
+					}
+				})
+				t.Logf("%s: %v", precision, e.Info())
+				logits[precision] = lastLogits(t, e, Task{Mode: record.Prefill, Prompt: batchOf(prompts...)})
+				for _, mode := range []record.Mode{record.Generate, record.GenerateCached} {
+					got := do(t, e, mode, batchOf(prompts...))
+					if precision == "fp32" && !equalTokens(got.Output, want) {
+						t.Errorf("%s: saw %v, want %v", mode, got.Output, want)
+					}
+					if got.Flags != nil {
+						t.Errorf("%s %s: saw flags %v", precision, mode, got.Flags)
+					}
+				}
+			}
+			near(t, logits["fp16"], logits["fp32"])
+		})
+	}
+}
