@@ -128,14 +128,14 @@ func running(pid int) bool {
 	return state[0] != 'Z' && state[0] != 'X'
 }
 
-// parent starts a server, says the ids of all three processes, and waits to be killed.
+// parent starts the program $FAKE_SERVER, says where the server and its runner are, and waits to be killed.
 func parent() {
-	s, err := Start(context.Background(), Binary{Path: os.Getenv("FAKE_SERVER")}, Options{})
+	s, err := Start(context.Background(), Binary{Path: os.Getenv("FAKE_SERVER")}, Options{ModelsDir: os.Getenv("FAKE_MODELS")})
 	if err != nil {
 		fmt.Println(err)
 		os.Exit(1)
 	}
 	_, runner, _ := strings.Cut(s.LogTail(), "runner ")
-	fmt.Println(s.PID(), strings.TrimSpace(runner))
+	fmt.Println(s.PID(), s.URL, strings.TrimSpace(runner)) // the real server has none yet, and does not say so
 	select {}
 }

@@ -105,7 +105,8 @@ func TestServerEndsWithItsParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	var server, runner int
-	if _, err := fmt.Fscan(out, &server, &runner); err != nil {
+	var url string
+	if _, err := fmt.Fscan(out, &server, &url, &runner); err != nil {
 		t.Fatal(err)
 	}
 	if err := cmd.Process.Kill(); err != nil {
