@@ -53,7 +53,8 @@ func (s *deviceStore) allocate(session *deviceSession) error {
 		}
 	}
 	if slices.Contains(s.buffers, nil) {
-		return &RunError{Reason: OutOfMemory, Detail: fmt.Sprintf("no room in %s memory for a batch of %d sequences of %d tokens", session.device.Name, batch, max(seq, cached))}
+		return &RunError{Reason: OutOfMemory, Detail: fmt.Sprintf("no room in %s memory for a batch of %d sequences of %d tokens",
+			session.device.Name, batch, max(seq, cached))}
 	}
 	return nil
 }

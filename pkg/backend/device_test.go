@@ -254,11 +254,13 @@ func TestPlacementCountsWhatFellBack(t *testing.T) {
 	}
 	// A session whose provider took nothing is refused, and so is one that has no memory of the device.
 	var missing *Unavailable
-	if err := (&deviceSession{Session: session.Session}).look(target{provider: ortbind.CUDA}, nil); !errors.As(err, &missing) || missing.Reason != ProviderNotTaken {
-		t.Errorf("no node taken: saw %v", err)
-	}
-	if err := (&deviceSession{Session: session.Session}).look(target{provider: ortbind.CPU, memory: ortbind.DeviceMemory}, nil); !errors.As(err, &missing) || missing.Reason != ProviderNotTaken {
-		t.Errorf("no device memory: saw %v", err)
+	for name, target := range map[string]target{
+		"no node taken": {provider: ortbind.CUDA}, "no device memory": {provider: ortbind.CPU, memory: ortbind.DeviceMemory},
+	} {
+		err := (&deviceSession{Session: session.Session}).look(target, nil)
+		if !errors.As(err, &missing) || missing.Reason != ProviderNotTaken {
+			t.Errorf("%s: saw %v", name, err)
+		}
 	}
 }
 
@@ -269,7 +271,8 @@ func TestAProviderThatIsNotThereIsSaid(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, target := range map[string]target{"CUDA": cudaTarget(Spec{Precision: "fp32"}), "Tensorrt": tensorRTTarget(Spec{Precision: "fp32"}, f)} {
+	fp32 := Spec{Precision: "fp32"}
+	for name, target := range map[string]target{"CUDA": cudaTarget(fp32), "Tensorrt": tensorRTTarget(fp32, f)} {
 		t.Setenv("XDG_CACHE_HOME", t.TempDir())
 		var missing *Unavailable
 		_, err := openDevice(Spec{ModelDir: f.Dir, Precision: "fp32", Threads: 1}, lib, target)

@@ -94,7 +94,8 @@ func findGPU(root string) error {
 	}
 	if major, err := strconv.Atoi(version[1]); err == nil && major < minDriver {
 		return &Unavailable{Reason: GPUNotFound, Remedy: installDriver,
-			Detail: fmt.Sprintf("NVIDIA driver %s is too old for CUDA 13, which the GPU build of ONNX Runtime %s needs", version[0], ortlib.Version)}
+			Detail: fmt.Sprintf("NVIDIA driver %s is too old for CUDA 13, which the GPU build of ONNX Runtime %s needs",
+				version[0], ortlib.Version)}
 	}
 	return nil
 }
@@ -113,7 +114,8 @@ func missingLibraries(missing []ortlib.Missing) *Unavailable {
 	for _, lib := range slices.Sorted(maps.Keys(by)) {
 		parts = append(parts, fmt.Sprintf("%s needs %s", lib, strings.Join(by[lib], ", ")))
 	}
-	out := &Unavailable{Reason: LibraryNotFound, Detail: strings.Join(parts, "; ") + ": not in the loader's folders, CUDA's or Python's", Remedy: setupGPU}
+	out := &Unavailable{Reason: LibraryNotFound, Remedy: setupGPU,
+		Detail: strings.Join(parts, "; ") + ": not in the loader's folders, CUDA's or Python's"}
 	switch {
 	case driver:
 		out.Remedy = "install the NVIDIA driver, whose libcuda.so.1 is missing; in a container, start it with the GPU"

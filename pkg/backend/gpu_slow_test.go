@@ -44,7 +44,8 @@ func TestSlowTheGPUBuildIsReal(t *testing.T) {
 	}
 	for missing, target := range map[string]target{"libcublasLt.so.13": cudaTarget(spec), "libcublas.so.13": tensorRTTarget(spec, f)} {
 		var refused *Unavailable
-		if _, err := openDevice(spec, lib, target); !errors.As(err, &refused) || refused.Reason != ProviderNotTaken || !strings.Contains(refused.Detail, missing) {
+		_, err := openDevice(spec, lib, target)
+		if !errors.As(err, &refused) || refused.Reason != ProviderNotTaken || !strings.Contains(refused.Detail, missing) {
 			t.Errorf("%s: saw %v, want it to miss %s", target.provider, err, missing)
 		}
 	}

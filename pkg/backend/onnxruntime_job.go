@@ -199,7 +199,8 @@ func (j *generateJob) Run() (Result, error) {
 			break
 		}
 	}
-	return Result{Latency: last.Sub(start), TTFT: ttft, ITL: j.itl, Generated: j.state.count, Output: j.state.out, Flags: j.store.flags()}, nil
+	return Result{Latency: last.Sub(start), TTFT: ttft, ITL: j.itl,
+		Generated: j.state.count, Output: j.state.out, Flags: j.store.flags()}, nil
 }
 
 func (j *generateJob) pass(step int, p pass) error {

@@ -60,11 +60,13 @@ func checkCalibration(spec Spec) error {
 	path := spec.Settings[calibrationTable]
 	switch {
 	case spec.Precision != "int8" && path != "":
-		return &Unavailable{Reason: SettingUnsupported, Detail: fmt.Sprintf("tensorrt: setting %s goes with precision int8, saw %s", calibrationTable, spec.Precision)}
+		return &Unavailable{Reason: SettingUnsupported,
+			Detail: fmt.Sprintf("tensorrt: setting %s goes with precision int8, saw %s", calibrationTable, spec.Precision)}
 	case spec.Precision != "int8":
 		return nil
 	case path == "":
-		return &Unavailable{Reason: PrecisionUnsupported, Detail: "tensorrt: int8 needs the range of every tensor: saw no setting " + calibrationTable,
+		return &Unavailable{Reason: PrecisionUnsupported,
+			Detail: "tensorrt: int8 needs the range of every tensor: saw no setting " + calibrationTable,
 			Remedy: "calibrate the model and name the table; docs/gpu/README.md says how"}
 	}
 	if _, err := os.Stat(path); err != nil {

@@ -105,7 +105,8 @@ func (b *Buffer) Tensor(t Type, shape ...int) (*Tensor, error) {
 		return nil, fmt.Errorf("tensor %v: saw %d bytes of %s, want %d", shape, b.bytes, b.memory.Name, bytes)
 	}
 	out := &Tensor{lib: b.memory.lib}
-	err := failure(C.bh_tensor(out.lib.api, b.memory.info, b.ptr, C.size_t(bytes), unsafe.SliceData(dims), C.size_t(len(dims)), C.int(t), &out.ptr))
+	err := failure(C.bh_tensor(out.lib.api, b.memory.info, b.ptr, C.size_t(bytes),
+		unsafe.SliceData(dims), C.size_t(len(dims)), C.int(t), &out.ptr))
 	if err != nil {
 		return nil, fmt.Errorf("tensor %v: %w", shape, err)
 	}

@@ -132,7 +132,8 @@ func TestWhatIsNotThereIsAnError(t *testing.T) {
 	}
 	for _, name := range []string{CUDA, TensorRT, "NoneExecutionProvider"} {
 		var refused *ProviderError
-		_, err := l.Open(doubling(), t.TempDir(), Options{Threads: 1, Providers: []Provider{{Name: name, Options: map[string]string{"device_id": "0"}}}})
+		provider := Provider{Name: name, Options: map[string]string{"device_id": "0"}}
+		_, err := l.Open(doubling(), t.TempDir(), Options{Threads: 1, Providers: []Provider{provider}})
 		if !errors.As(err, &refused) || refused.Provider != name || !strings.HasPrefix(err.Error(), name) {
 			t.Errorf("%s: saw %v", name, err)
 		}

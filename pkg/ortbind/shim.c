@@ -92,7 +92,8 @@ char *bh_assignment(const OrtApi *api, const OrtSession *s, bh_assigned **out, s
 
 void bh_session_free(const OrtApi *api, OrtSession *s) { api->ReleaseSession(s); }
 
-char *bh_memory(const OrtApi *api, const OrtSession *s, const char *name, int device, int type, OrtMemoryInfo **info, OrtAllocator **out) {
+char *bh_memory(const OrtApi *api, const OrtSession *s, const char *name, int device, int type,
+                OrtMemoryInfo **info, OrtAllocator **out) {
   OrtStatus *st = api->CreateMemoryInfo(name, OrtDeviceAllocator, device, (OrtMemType)type, info);
   if (st == NULL) st = api->CreateAllocator(s, *info, out);
   return message(api, st);
@@ -112,7 +113,8 @@ void bh_free(const OrtApi *api, OrtAllocator *a, void *p) {
   if (st != NULL) api->ReleaseStatus(st);
 }
 
-char *bh_tensor(const OrtApi *api, const OrtMemoryInfo *info, void *p, size_t bytes, const int64_t *shape, size_t rank, int type, OrtValue **out) {
+char *bh_tensor(const OrtApi *api, const OrtMemoryInfo *info, void *p, size_t bytes, const int64_t *shape, size_t rank,
+                int type, OrtValue **out) {
   return message(api, api->CreateTensorWithDataAsOrtValue(info, p, bytes, shape, rank, (ONNXTensorElementDataType)type, out));
 }
 

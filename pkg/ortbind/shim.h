@@ -22,12 +22,14 @@ char *bh_session(const OrtApi *api, OrtEnv *env, const void *graph, size_t bytes
 char *bh_assignment(const OrtApi *api, const OrtSession *s, bh_assigned **out, size_t *n);
 void bh_session_free(const OrtApi *api, OrtSession *s);
 
-char *bh_memory(const OrtApi *api, const OrtSession *s, const char *name, int device, int type, OrtMemoryInfo **info, OrtAllocator **out);
+char *bh_memory(const OrtApi *api, const OrtSession *s, const char *name, int device, int type,
+                OrtMemoryInfo **info, OrtAllocator **out);
 void bh_memory_free(const OrtApi *api, OrtMemoryInfo *info, OrtAllocator *a);
 char *bh_alloc(const OrtApi *api, OrtAllocator *a, size_t bytes, void **out);
 void bh_free(const OrtApi *api, OrtAllocator *a, void *p);
 
-char *bh_tensor(const OrtApi *api, const OrtMemoryInfo *info, void *p, size_t bytes, const int64_t *shape, size_t rank, int type, OrtValue **out);
+char *bh_tensor(const OrtApi *api, const OrtMemoryInfo *info, void *p, size_t bytes, const int64_t *shape, size_t rank,
+                int type, OrtValue **out);
 void bh_tensor_free(const OrtApi *api, OrtValue *v);
 
 char *bh_binding(const OrtApi *api, OrtSession *s, OrtIoBinding **out);

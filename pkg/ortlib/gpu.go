@@ -41,7 +41,8 @@ func FindGPU() (Library, error) {
 	if p := system(withCUDA(systemFolders())); p != "" {
 		return Library{Path: p, Origin: "system"}, nil
 	}
-	return Library{}, fmt.Errorf("%w: GPU build: set $%s, or get version %s with `bh-run setup onnxruntime-gpu`", ErrNotFound, EnvVarGPU, Version)
+	return Library{}, fmt.Errorf("%w: GPU build: set $%s, or get version %s with `bh-run setup onnxruntime-gpu`",
+		ErrNotFound, EnvVarGPU, Version)
 }
 
 // CUDA is the path of the CUDA execution provider of a GPU build.

@@ -16,7 +16,8 @@ import (
 )
 
 // InstallSummary says what Install gets and how large it is.
-const InstallSummary = "the GPU build of ONNX Runtime " + Version + " (0.25 GB) and what it needs of CUDA 13 and cuDNN 9 (0.9 GB), with pip, into the user's cache"
+const InstallSummary = "the GPU build of ONNX Runtime " + Version +
+	" (0.25 GB) and what it needs of CUDA 13 and cuDNN 9 (0.9 GB), with pip, into the user's cache"
 
 // cudaWheel is a package with libraries of CUDA. Its hash is the whole wheel's, as pip checks it.
 type cudaWheel struct{ name, version, sha256 string }
