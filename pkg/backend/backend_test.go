@@ -58,6 +58,13 @@ func TestArgmax(t *testing.T) {
 			t.Errorf("argmax(%v): saw %d, %v, want %d", c.in, got, err, c.want)
 		}
 	}
+	for at := range 21 { // in every place of a block, and behind the last; the second of a tie comes later
+		logits := make([]float32, 23)
+		logits[at], logits[min(at+1, 21)], logits[22] = 4, 4, nan
+		if got, err := argmax(logits); err != nil || got != int64(at) {
+			t.Errorf("the largest at %d: saw %d, %v", at, got, err)
+		}
+	}
 	var broken *RunError
 	if _, err := argmax([]float32{nan, nan}); !errors.As(err, &broken) || broken.Reason != OutputInvalid {
 		t.Errorf("all NaN: saw %v", err)
