@@ -7,7 +7,6 @@ type Reason string
 
 // Why nothing ran: status degraded.
 const (
-	NotInThisVersion     Reason = "backend_not_in_this_version"
 	LibraryNotFound      Reason = "library_not_found"
 	LibraryFailed        Reason = "library_failed"
 	ModelNotFound        Reason = "model_not_found"
@@ -38,7 +37,6 @@ const (
 // Reasons describes every reason, for the documentation and the test that keeps it true.
 func Reasons() map[Reason]string {
 	return map[Reason]string{
-		NotInThisVersion:     "This version of bh has no driver for the backend yet.",
 		LibraryNotFound:      "A shared library that the backend needs is not on this machine.",
 		LibraryFailed:        "The library is there but could not be loaded or initialised.",
 		ModelNotFound:        "The model folder is missing or not complete.",
@@ -71,6 +69,7 @@ const (
 	PromptCached     Flag = "prompt_cached"
 	Recompiled       Flag = "recompiled"
 	MergedTokens     Flag = "merged_tokens"
+	PromptTemplated  Flag = "prompt_templated"
 	ProviderFallback Flag = "provider_fallback"
 	ForeignLoad      Flag = "foreign_load"
 	CPUSteal         Flag = "cpu_steal"
@@ -84,6 +83,7 @@ func Flags() map[Flag]string {
 		PromptCached:     "The server took prompt tokens from a cache, so prefill did less than its work.",
 		Recompiled:       "The compiler compiled inside the measured window.",
 		MergedTokens:     "The server sent several tokens in one piece, so there are fewer gaps between tokens than tokens.",
+		PromptTemplated:  "The server's chat template added tokens to the prompt, so the server read more tokens than the record counts.",
 		ProviderFallback: "Part of the graph ran on the CPU instead of the execution provider.",
 		ForeignLoad:      "Other processes used more than 5% of the CPUs' time in the window.",
 		CPUSteal:         "Other virtual machines took more than 1% of the CPUs' time in the window.",

@@ -149,7 +149,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-func TestTR119MatrixPlans525Runs(t *testing.T) {
+func TestTR119MatrixPlans945Runs(t *testing.T) {
 	m, err := Load("../../pipelines/tr119/matrix.yaml")
 	if err != nil {
 		t.Fatal(err)
@@ -158,8 +158,8 @@ func TestTR119MatrixPlans525Runs(t *testing.T) {
 	for _, s := range m.Plan() {
 		counts[s.Backend.Name+" "+string(s.Mode)]++
 	}
-	if len(counts) != 15 || counts["onnxruntime-cpu "+string(record.Prefill)] != 35 {
-		t.Errorf("saw %v, want 35 runs in each of 5 backends x 3 modes", counts)
+	if len(counts) != 27 || counts["onnxruntime-cpu "+string(record.Prefill)] != 35 {
+		t.Errorf("saw %v, want 35 runs in each of 9 backends x 3 modes", counts)
 	}
 }
 

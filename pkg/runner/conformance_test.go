@@ -246,15 +246,24 @@ func conformSeed(t *testing.T, s subject) {
 	}
 }
 
-// conformConcurrency has two requests in flight at once, each of which comes out as if it were alone.
+// conformConcurrency has two requests in flight at once, each of which comes out as if it were alone. On a machine that is
+// busy otherwise one may be over before the other is let run, so the overlap is looked for in a few windows.
 func conformConcurrency(t *testing.T, s subject) {
 	c, _ := s.open(t)
 	texts := suiteTexts[:2]
-	w := measure(t, c, backend.Task{Mode: record.GenerateCached, Prompt: prompt(t, texts...), MaxNewTokens: suiteTokens, Concurrency: 2})
-	sameTokens(t, "two requests", w.Output, s.want(t, texts, suiteTokens))
-	if len(w.RequestNS) != 2 || slices.Max(w.RequestNS) > w.IterationNS[0] || w.RequestNS[0]+w.RequestNS[1] <= w.IterationNS[0] {
-		t.Errorf("saw requests of %v ns in %d ns, want two that overlap", w.RequestNS, w.IterationNS[0])
+	task := backend.Task{Mode: record.GenerateCached, Prompt: prompt(t, texts...), MaxNewTokens: suiteTokens, Concurrency: 2}
+	overlap := false
+	for range 10 {
+		w := measure(t, c, task)
+		sameTokens(t, "two requests", w.Output, s.want(t, texts, suiteTokens))
+		if len(w.RequestNS) != 2 || slices.Max(w.RequestNS) > w.IterationNS[0] {
+			t.Fatalf("saw requests of %v ns in %d ns, want two", w.RequestNS, w.IterationNS[0])
+		}
+		if overlap = w.RequestNS[0]+w.RequestNS[1] > w.IterationNS[0]; overlap {
+			return
+		}
 	}
+	t.Error("the two requests never overlapped")
 }
 
 // long is a task that takes much longer than the tests of interruption wait.
@@ -366,8 +375,8 @@ func conformOutOfMemory(t *testing.T, s subject) {
 // conformDamagedModel opens a folder without a model, and one whose weights end early.
 func conformDamagedModel(t *testing.T, s subject) {
 	cut := copyFolder(t, s.folder)
-	for _, name := range []string{model.WeightsFile, "model.gguf"} {
-		if err := os.Truncate(filepath.Join(cut, name), 1000); err != nil && !errors.Is(err, os.ErrNotExist) {
+	for _, name := range []string{model.WeightsFile, model.GGUFFile} {
+		if err := os.Truncate(filepath.Join(cut, name), 1000); err != nil {
 			t.Fatal(err)
 		}
 	}
