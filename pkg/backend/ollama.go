@@ -1,0 +1,157 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/banterhearts/bh/pkg/model"
+	"github.com/banterhearts/bh/pkg/ollama"
+	"github.com/banterhearts/bh/pkg/record"
+)
+
+// settingParallel is how many requests our own server works on at once; others are told by OLLAMA_NUM_PARALLEL.
+const settingParallel = "parallel"
+
+var parallelValues = []string{"4", "1", "2", "8", "16"}
+
+var ollamaInstall = &Install{
+	Name:    "ollama",
+	Summary: "the Ollama server " + ollama.Version + ", compiled here from Go's module proxy: about 4 minutes on two cores",
+	Run:     ollama.Install,
+}
+
+// The backend ollama asks an Ollama server by its own API, raw and in a stream: the user's, where one answers, else one of
+// our own that lives as long as the worker.
+//
+// It gives the server the model folder's GGUF, once, under a name of its own that carries the weights' hash, with the
+// options that make it compute as the other backends do: all of the context, the threads of the run, no GPU, no penalties.
+// Such a model stays on the user's server; `ollama rm` removes it.
+//
+// What the server keeps of a prompt cannot be switched off, see ollamaCache. Loading the model is part of opening it, and
+// ServerTimes.Load of a run is what the server's scheduler takes.
+func init() {
+	Register(&Backend{
+		Name:    "ollama",
+		Device:  record.CPU,
+		Summary: "an Ollama server, or our own " + ollama.Version,
+		Capabilities: Capabilities{
+			Modes:      []record.Mode{record.Prefill, record.GenerateCached},
+			Precisions: []string{"fp32"},
+			Settings:   map[string][]string{settingPromptCache: {cacheAvoid, cacheAllow}, settingParallel: parallelValues},
+		},
+		Check:   checkOllama,
+		Install: ollamaInstall,
+		Probe:   probeOllama,
+		Open:    openOllama,
+	})
+}
+
+// openFolder opens a model folder.
+func openFolder(dir string) (*model.Folder, error) {
+	folder, err := model.Open(dir)
+	if err != nil {
+		return nil, &Unavailable{Reason: ModelNotFound, Detail: err.Error(), Remedy: "run `bh-run model build` or `bh-run model import`"}
+	}
+	return folder, nil
+}
+
+// ollamaEngine is a model that an Ollama server has loaded.
+type ollamaEngine struct {
+	ctx    context.Context //nolint:containedctx // see remoteJob
+	server *ollamaServer
+	model  string // as the server calls it
+	eos    int64
+	info   map[string]string
+	cache  *ollamaCache
+}
+
+var _ Remote = (*ollamaEngine)(nil)
+
+func openOllama(ctx context.Context, spec Spec) (_ Engine, err error) {
+	folder, err := openFolder(spec.ModelDir)
+	if err != nil {
+		return nil, err
+	}
+	server, err := locateOllama(ctx, spec)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(whileOpening(err, ollamaRemedy), server.close())
+		}
+	}()
+	e := &ollamaEngine{ctx: ctx, server: server, eos: folder.Config.EOSTokenID}
+	if e.model, err = server.register(ctx, spec, folder); err != nil {
+		return nil, err
+	}
+	if err := server.load(ctx, e.model); err != nil {
+		return nil, err
+	}
+	allow := spec.Settings[settingPromptCache] == cacheAllow
+	e.cache = newOllamaCache(server, e.model, allow)
+	e.info = map[string]string{
+		"library": serverOllama + " " + server.version, "server": serverOllama, "server_at": server.where, "model": folder.Name,
+		"weights": folder.WeightsSHA256, "gguf": folder.GGUFSHA256, "served_as": e.model, "prompt_cache": ollamaCachePolicy,
+	}
+	if allow {
+		e.info["prompt_cache"] = "allowed"
+	}
+	if server.parallel > 0 {
+		e.info["parallel"] = strconv.Itoa(server.parallel)
+	}
+	return e, withCalibration(ctx, e.info)
+}
+
+// Info implements Engine.
+func (e *ollamaEngine) Info() map[string]string { return e.info }
+
+// Processes implements Remote.
+func (e *ollamaEngine) Processes() []int { return e.server.processes() }
+
+// Close implements Engine.
+func (e *ollamaEngine) Close() error { return e.server.close() }
+
+// Prepare implements Engine. It asks for one token of each sequence, to see that the server counts the same tokens as we do.
+func (e *ollamaEngine) Prepare(task Task) (Job, error) {
+	if task.Mode != record.Prefill && task.Mode != record.GenerateCached {
+		return nil, &Unavailable{Reason: ModeUnsupported, Detail: "ollama does not do " + string(task.Mode)}
+	}
+	j := newRemoteJob(e.ctx, task, e.eos)
+	j.cache = e.cache
+	var rehearsal []question
+	var want []int64
+	for i := range task.Prompt.Batch() {
+		text, tokens, err := promptText(task.Prompt, i)
+		if err != nil {
+			return nil, err
+		}
+		want = append(want, tokens)
+		options := ollamaSampling(task, i)
+		j.questions = append(j.questions, e.server.question(e.model, text, newTokensOf(task), options))
+		rehearsal = append(rehearsal, e.server.question(e.model, text, 1, options))
+	}
+	if err := e.rehearse(j, rehearsal, want); err != nil {
+		return nil, whileOpening(err, ollamaRemedy)
+	}
+	return j, nil
+}
+
+func (e *ollamaEngine) rehearse(j *remoteJob, rehearsal []question, want []int64) error {
+	if err := j.Ready(); err != nil {
+		return err
+	}
+	j.isReady = false
+	if _, err := j.round(rehearsal, j.answers); err != nil {
+		return err
+	}
+	for i := range j.answers {
+		if got := j.answers[i].prompt; got != want[i] {
+			return &Unavailable{Reason: PromptUnsupported,
+				Detail: fmt.Sprintf("sequence %d: the server counts %d tokens, want %d", i+1, got, want[i])}
+		}
+	}
+	return e.cache.learn(j, rehearsal)
+}

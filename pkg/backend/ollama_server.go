@@ -1,0 +1,212 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strconv"
+	"strings"
+
+	"github.com/banterhearts/bh/pkg/ollama"
+	"github.com/banterhearts/bh/pkg/stream"
+)
+
+// EnvOllamaHost says where the user's server is, in any form that Ollama itself accepts.
+const EnvOllamaHost = "OLLAMA_HOST"
+
+const (
+	ollamaDefault = "127.0.0.1:11434"
+	ollamaRemedy  = "run `ollama serve`, or unset $" + EnvOllamaHost
+	ollamaMissing = "run `bh-run setup ollama`"
+)
+
+// ollamaServer is a server that answers.
+type ollamaServer struct {
+	root     *url.URL
+	client   *stream.Client
+	own      *ollama.Server // nil where it is somebody else's
+	version  string
+	where    string // for the record: own, local or remote
+	parallel int    // requests that it works on at once; 0 where that is not known
+}
+
+// ollamaAddress reads $OLLAMA_HOST as Ollama does (envconfig.Host): a scheme, a host and a port, each of which may be
+// missing. A server that listens on all addresses is asked on this machine's own. It is nil where the variable is not set.
+func ollamaAddress() *url.URL {
+	text := strings.Trim(strings.TrimSpace(os.Getenv(EnvOllamaHost)), `"'`)
+	if text == "" {
+		return nil
+	}
+	scheme, rest, ok := strings.Cut(text, "://")
+	port := map[string]string{"http": "80", "https": "443"}[scheme]
+	if !ok {
+		scheme, rest, port = "http", text, "11434"
+	}
+	hostPort, path, _ := strings.Cut(rest, "/")
+	host, given, err := net.SplitHostPort(hostPort)
+	if err != nil {
+		host = strings.Trim(hostPort, "[]")
+	} else if n, err := strconv.Atoi(given); err == nil && n >= 0 && n <= 65535 {
+		port = given
+	}
+	switch ip := net.ParseIP(host); {
+	case host == "", ip != nil && ip.IsUnspecified() && ip.To4() != nil:
+		host = "127.0.0.1"
+	case ip != nil && ip.IsUnspecified():
+		host = "::1"
+	}
+	return &url.URL{Scheme: scheme, Host: net.JoinHostPort(host, port), Path: path}
+}
+
+func ollamaOfUser(root *url.URL, version string) *ollamaServer {
+	s := &ollamaServer{root: root, client: stream.New(root, stream.Options{}), version: version}
+	s.where = locality(s.client)
+	return s
+}
+
+// answering asks a server of the user's for its version, within the time of a check.
+func answering(ctx context.Context, root *url.URL) (*ollamaServer, error) {
+	s := ollamaOfUser(root, "")
+	ctx, cancel := context.WithTimeout(ctx, limitFor(s.client))
+	defer cancel()
+	var says struct {
+		Version string `json:"version"`
+	}
+	err := s.client.Call(ctx, http.MethodGet, "/api/version", nil, &says)
+	if err == nil && says.Version == "" {
+		err = fmt.Errorf("%w: no version", stream.ErrMalformed)
+	}
+	if err != nil {
+		s.client.Close()
+		return nil, err
+	}
+	s.version = s.client.Redact(says.Version)
+	return s, nil
+}
+
+// findOllama is the user's server: where $OLLAMA_HOST says, which must be right, or at the default address, where there may be
+// none: then it is nil.
+func findOllama(ctx context.Context) (*ollamaServer, error) {
+	if root := ollamaAddress(); root != nil {
+		s, err := answering(ctx, root)
+		if err != nil && ctx.Err() == nil {
+			return nil, &Unavailable{Reason: ServerNotFound, Detail: "$" + EnvOllamaHost + " names a server that does not answer: " + err.Error(),
+				Remedy: ollamaRemedy}
+		}
+		return s, err
+	}
+	s, err := answering(ctx, &url.URL{Scheme: "http", Host: ollamaDefault})
+	if err != nil {
+		return nil, context.Cause(ctx) // somebody else may listen there
+	}
+	return s, nil
+}
+
+func checkOllama() error {
+	s, err := findOllama(context.Background())
+	if err != nil {
+		return err
+	}
+	if s != nil {
+		s.client.Close()
+		return nil
+	}
+	if _, err := ollama.Find(); err != nil {
+		return &Unavailable{Reason: ServerNotFound, Detail: "no server answers at " + ollamaDefault + ", and " + err.Error(), Remedy: ollamaMissing}
+	}
+	return nil
+}
+
+func probeOllama() map[string]string {
+	s, err := findOllama(context.Background())
+	if err != nil {
+		return nil
+	}
+	if s == nil {
+		if b, err := ollama.Find(); err == nil {
+			return map[string]string{"program": b.Path}
+		}
+		return nil
+	}
+	defer s.client.Close()
+	found := map[string]string{"server": serverOllama + " " + s.version, "server at": s.where}
+	ctx, cancel := context.WithTimeout(context.Background(), limitFor(s.client))
+	defer cancel()
+	var list struct {
+		Models []struct{} `json:"models"`
+	}
+	if s.client.Call(ctx, http.MethodGet, "/api/tags", nil, &list) == nil {
+		found["models"] = strconv.Itoa(len(list.Models))
+	}
+	return found
+}
+
+// locateOllama is the user's server, else one of our own.
+func locateOllama(ctx context.Context, spec Spec) (*ollamaServer, error) {
+	s, err := findOllama(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if s != nil {
+		return s, userSetsParallel(spec)
+	}
+	binary, err := ollama.Find()
+	if err != nil {
+		return nil, &Unavailable{Reason: ServerNotFound, Detail: err.Error(), Remedy: ollamaMissing}
+	}
+	parallel, err := strconv.Atoi(spec.setting(settingParallel, parallelValues[0]))
+	if err != nil {
+		return nil, &Unavailable{Reason: SettingUnsupported, Detail: fmt.Sprintf("setting %s: %v", settingParallel, err)}
+	}
+	own, err := ollama.Start(ctx, binary, ollama.Options{Parallel: parallel})
+	if err != nil {
+		return nil, &Unavailable{Reason: ServerNotFound, Detail: err.Error()}
+	}
+	root, err := url.Parse(own.URL)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("ollama: %w", err), own.Stop())
+	}
+	return &ollamaServer{root: root, client: stream.New(root, stream.Options{}), own: own, version: own.Version, where: "own", parallel: parallel}, nil
+}
+
+// setting is a setting's value, or its default.
+func (s Spec) setting(name, otherwise string) string {
+	if v := s.Settings[name]; v != "" {
+		return v
+	}
+	return otherwise
+}
+
+// userSetsParallel refuses a setting that only a server of our own can be given.
+func userSetsParallel(spec Spec) error {
+	if spec.Settings[settingParallel] == "" {
+		return nil
+	}
+	return &Unavailable{Reason: SettingUnsupported,
+		Detail: "setting " + settingParallel + ": the server is not ours; it takes OLLAMA_NUM_PARALLEL where it is started"}
+}
+
+// at is a client of a part of the server.
+func (s *ollamaServer) at(path string) *stream.Client {
+	return stream.New(s.root.JoinPath(path), stream.Options{})
+}
+
+// processes are those of our own server: another's are not known.
+func (s *ollamaServer) processes() []int {
+	if s.own == nil {
+		return nil
+	}
+	return []int{s.own.PID()}
+}
+
+func (s *ollamaServer) close() error {
+	s.client.Close()
+	if s.own == nil {
+		return nil
+	}
+	return s.own.Stop()
+}

@@ -1,0 +1,185 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/banterhearts/bh/pkg/stream"
+	"github.com/banterhearts/bh/pkg/workload"
+)
+
+// What the backends that ask a server over HTTP have in common: how its errors become reasons, how an answer is taken
+// down, and how the times of a batch follow from those of its answers.
+//
+// Times are those of a client: a request is one sequence, and its first token has arrived when the bytes that hold it were
+// read. So HTTP, the server's own work around the engine and the way between them are in TTFT; Result.Server has what the
+// engine says it took. Prefill over HTTP is a request for one token: a pass over the prompt, and the choice of that token.
+
+// errNotDone means that an answer ended in the middle.
+var errNotDone = errors.New("the server ended its answer without saying that it was done")
+
+// locality is all that a record says of where a server is.
+func locality(c *stream.Client) string {
+	if c.Local() {
+		return "local"
+	}
+	return "remote"
+}
+
+// whileOpening turns an error from before the first run into why the backend cannot work here; an error that says so
+// already stays.
+func whileOpening(err error, remedy string) error {
+	var known *Unavailable
+	var refused *stream.StatusError
+	switch {
+	case err == nil, errors.As(err, &known), errors.Is(err, context.Canceled):
+		return err
+	case errors.As(err, &refused):
+		return refusal(refused)
+	case errors.Is(err, stream.ErrUnreachable), errors.Is(err, stream.ErrLost), errors.Is(err, context.DeadlineExceeded):
+		return &Unavailable{Reason: ServerNotFound, Detail: err.Error(), Remedy: remedy}
+	case errors.Is(err, stream.ErrMalformed), errors.Is(err, errNotDone):
+		return &Unavailable{Reason: ServerRefused, Detail: err.Error()}
+	}
+	return err
+}
+
+func refusal(refused *stream.StatusError) *Unavailable {
+	u := &Unavailable{Reason: ServerRefused, Detail: "the server refuses: " + refused.Error()}
+	switch {
+	case refused.Code == http.StatusUnauthorized, refused.Code == http.StatusForbidden:
+		u.Remedy = "set $" + envOpenAIKey + " to a key that it accepts"
+	case refused.Code == http.StatusNotFound && strings.Contains(strings.ToLower(refused.Message), "model"):
+		u.Reason = ServerModelNotFound
+	}
+	return u
+}
+
+// whileRunning turns an error from within a run into why the run broke.
+func whileRunning(err error) error {
+	var known *RunError
+	switch {
+	case err == nil, errors.As(err, &known), errors.Is(err, context.Canceled):
+		return err
+	case errors.Is(err, stream.ErrUnreachable), errors.Is(err, stream.ErrLost):
+		return &RunError{Reason: ServerLost, Detail: err.Error()}
+	}
+	return &RunError{Reason: RunFailed, Detail: err.Error()}
+}
+
+// calibration is of this process: its engines share it.
+var calibration struct {
+	sync.Mutex
+	info map[string]string
+}
+
+// withCalibration adds to info what the client itself takes.
+func withCalibration(ctx context.Context, info map[string]string) error {
+	calibration.Lock()
+	defer calibration.Unlock()
+	if calibration.info == nil {
+		measured, err := stream.Calibrate(ctx)
+		if err != nil {
+			return err
+		}
+		calibration.info = measured.Info()
+	}
+	maps.Copy(info, calibration.info)
+	return nil
+}
+
+// promptText is the prompt of sequence i as text, and the number of its tokens.
+func promptText(p workload.Prompt, i int) (text string, tokens int64, err error) {
+	if i >= len(p.Texts) || p.Texts[i] == "" {
+		return "", 0, &Unavailable{Reason: PromptUnsupported,
+			Detail: fmt.Sprintf("sequence %d: no text encodes to exactly its tokens, and the server takes text", i+1)}
+	}
+	for _, real := range p.Mask[i] {
+		tokens += real
+	}
+	return p.Texts[i], tokens, nil
+}
+
+// answer is one answer of a server, taken down as it arrives. Times are since the run began.
+type answer struct {
+	arrived  []time.Duration // of each piece, the last one being the end of sequence where that came alone
+	text     []byte
+	ends     []int         // where each piece of text ends
+	finished time.Duration // when the server said why it stopped; 0: it has not
+	stopped  bool          // at an end of sequence, not at the limit
+	done     bool          // nothing more comes
+	prompt   int64         // tokens of the prompt, as the server counts them
+	counted  int64         // new tokens, as the server counts them
+	cached   int64         // tokens of the prompt that came from a cache, as far as the server tells
+	server   *ServerTimes  // nil where it does not tell
+	ids      []int64       // of the new tokens, where the server names them
+}
+
+func (a *answer) reset() {
+	*a = answer{arrived: a.arrived[:0], text: a.text[:0], ends: a.ends[:0], ids: a.ids[:0]}
+}
+
+// piece takes down text that arrived.
+func (a *answer) piece(at time.Duration, text string) {
+	a.arrived = append(a.arrived, at)
+	a.text = append(a.text, text...)
+	a.ends = append(a.ends, len(a.text))
+}
+
+// finish takes down the end. The message that says so stands for the end of sequence, unless it brings text too.
+func (a *answer) finish(at time.Duration, stopped, withText bool) {
+	a.finished, a.stopped = at, stopped
+	if stopped && !withText {
+		a.arrived = append(a.arrived, at)
+	}
+}
+
+// tokens is the number of new tokens, the end of sequence included, which some servers count and others do not: where they
+// counted no more tokens than there were pieces of text, they did not. merged says that a piece brought several.
+//
+// Text is held back while it ends in the middle of a character, and Ollama drops what is no UTF-8. The last token then
+// arrived when the server said that it was done, and not with the last piece.
+func (a *answer) tokens() (n int64, merged bool, err error) {
+	n = a.counted
+	if a.stopped && n == int64(len(a.ends)) {
+		n++
+	}
+	if len(a.arrived) == 0 {
+		a.arrived = append(a.arrived, a.finished)
+	}
+	if int64(len(a.arrived)) > n {
+		return 0, false, &RunError{Reason: RunFailed,
+			Detail: fmt.Sprintf("the server sent %d pieces and counts %d tokens", len(a.arrived), n)}
+	}
+	merged = int64(len(a.arrived)) < n
+	if merged && !a.stopped {
+		a.arrived[len(a.arrived)-1] = a.finished
+	}
+	return n, merged, nil
+}
+
+// identify appends the ids of the n new tokens to out: what the server named, else the token that each piece of text is,
+// where every token has a piece of its own. It says whether they are known.
+func (a *answer) identify(out []int64, n int64, eos int64) ([]int64, bool) {
+	before := int64(len(out))
+	if len(a.ids) > 0 {
+		out = append(out, a.ids...)
+	} else {
+		start := 0
+		for _, end := range a.ends {
+			out = append(out, tokenNamed(a.text[start:end]))
+			start = end
+		}
+	}
+	if a.stopped && int64(len(out))-before == n-1 {
+		out = append(out, eos)
+	}
+	return out, int64(len(out))-before == n && !slices.Contains(out[before:], unnamed)
+}

@@ -1,0 +1,267 @@
+package backend
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/banterhearts/bh/pkg/record"
+)
+
+// Readier is a job that has to do something before each run that is no part of it, such as emptying a server's cache of
+// prompts. A run does it itself where nobody did it before.
+type Readier interface {
+	// Ready does it now, unless nothing has run since the last time.
+	Ready() error
+}
+
+// question is the request for one sequence, which can be asked again and again.
+type question interface {
+	// ask takes down the answer, with times since start.
+	ask(ctx context.Context, start time.Time, a *answer) error
+}
+
+// promptCache is what a server may keep of prompts between requests.
+type promptCache interface {
+	// empty makes sure that the prompts find nothing of themselves in it.
+	empty(ctx context.Context, prompts *prompts) error
+	// begin and end enclose a run of the prompts.
+	begin(prompts *prompts)
+	end(prompts *prompts, answers []answer) cacheUse
+}
+
+// cacheUse is what a run's prompts found in a server's cache.
+type cacheUse struct {
+	tokens    int64 // unknownTokens where nobody knows
+	suspected bool  // it must have been something
+}
+
+const unknownTokens = -1
+
+// prompts is what a cache has to know of a job.
+type prompts struct {
+	first  map[int64]bool // the first token of each
+	number int            // of requests that are in flight at once
+	// computed and found are how long a server took for them, by its own clock, when they were not in its cache and when
+	// they were; 0 where that is not known.
+	computed, found time.Duration
+}
+
+// remoteJob is a batch of requests that are in flight at once.
+type remoteJob struct {
+	ctx       context.Context //nolint:containedctx // Run has none; this one ends with the worker
+	prefill   bool
+	questions []question
+	answers   []answer
+	cache     promptCache // nil: the server is told with each request, or nothing can be done about it
+	prompts   prompts
+	eos       int64
+	flags     []Flag     // of every run
+	rehearsed []identity // what the server named in a rehearsal, nil where it names nothing
+	isReady   bool
+
+	itl      []time.Duration
+	requests []time.Duration
+	output   [][]int64
+	ids      []int64 // the memory of output
+}
+
+var (
+	_ Job     = (*remoteJob)(nil)
+	_ Readier = (*remoteJob)(nil)
+)
+
+// identity is a text and the tokens that it is.
+type identity struct {
+	text string
+	ids  []int64
+}
+
+// newRemoteJob makes a job of as many questions as the task has sequences, which are still to be given.
+func newRemoteJob(ctx context.Context, task Task, eos int64) *remoteJob {
+	batch := task.Prompt.Batch()
+	j := &remoteJob{ctx: ctx, prefill: task.Mode == record.Prefill, answers: newAnswers(task), eos: eos,
+		prompts: prompts{first: map[int64]bool{}, number: batch}, output: make([][]int64, batch),
+		itl: make([]time.Duration, 0, newTokensOf(task)), requests: make([]time.Duration, 0, batch),
+		ids: make([]int64, 0, batch*(newTokensOf(task)+1))}
+	for i, mask := range task.Prompt.Mask {
+		j.prompts.first[task.Prompt.IDs[i][max(0, slices.Index(mask, 1))]] = true
+	}
+	return j
+}
+
+// newTokensOf is how many tokens are asked for: prefill over HTTP is a request for one.
+func newTokensOf(task Task) int {
+	if task.Mode == record.Prefill {
+		return 1
+	}
+	return task.MaxNewTokens
+}
+
+// newAnswers has room for a run's answers.
+func newAnswers(task Task) []answer {
+	const room = 8 // bytes of a token's text
+	n := newTokensOf(task) + 1
+	out := make([]answer, task.Prompt.Batch())
+	for i := range out {
+		out[i] = answer{arrived: make([]time.Duration, 0, n), text: make([]byte, 0, room*n), ends: make([]int, 0, n)}
+	}
+	return out
+}
+
+// Ready implements Readier.
+func (j *remoteJob) Ready() error {
+	if j.isReady || j.cache == nil {
+		return nil
+	}
+	if err := j.cache.empty(j.ctx, &j.prompts); err != nil {
+		return whileRunning(err)
+	}
+	j.isReady = true
+	return nil
+}
+
+// Close implements Job.
+func (j *remoteJob) Close() error { return nil }
+
+// Run implements Job.
+func (j *remoteJob) Run() (Result, error) {
+	if err := j.Ready(); err != nil {
+		return Result{}, err
+	}
+	j.isReady = false
+	use, err := j.round(j.questions, j.answers)
+	if err != nil {
+		return Result{}, whileRunning(err)
+	}
+	return j.result(use)
+}
+
+// round asks all questions once.
+func (j *remoteJob) round(questions []question, answers []answer) (cacheUse, error) {
+	if j.cache == nil {
+		return cacheUse{tokens: unknownTokens}, askAll(j.ctx, questions, answers)
+	}
+	j.cache.begin(&j.prompts)
+	err := askAll(j.ctx, questions, answers)
+	return j.cache.end(&j.prompts, answers), err
+}
+
+// askAll has all requests in flight at once. The first error ends them all.
+func askAll(ctx context.Context, questions []question, answers []answer) error {
+	for i := range answers {
+		answers[i].reset()
+	}
+	if len(questions) == 1 {
+		return questions[0].ask(ctx, time.Now(), &answers[0])
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	gate := make(chan time.Time, len(questions))
+	var all sync.WaitGroup
+	for i, q := range questions {
+		all.Go(func() {
+			if err := q.ask(ctx, <-gate, &answers[i]); err != nil {
+				cancel(fmt.Errorf("sequence %d: %w", i+1, err))
+			}
+		})
+	}
+	start := time.Now()
+	for range questions {
+		gate <- start
+	}
+	all.Wait()
+	return context.Cause(ctx)
+}
+
+// result sums up the answers. Step k is over when every sequence has its token number k or has ended, so it is as late as
+// the latest of them.
+func (j *remoteJob) result(use cacheUse) (Result, error) {
+	res := Result{Output: j.output, Flags: slices.Clone(j.flags)}
+	j.itl, j.requests, j.ids = j.itl[:0], j.requests[:0], j.ids[:0]
+	isMerged, longest := false, 0
+	for i := range j.answers {
+		a := &j.answers[i]
+		n, merged, err := a.tokens()
+		if err != nil {
+			return Result{}, err
+		}
+		isMerged = isMerged || merged
+		res.Generated += n
+		longest = max(longest, len(a.arrived))
+		res.Cached += a.cached
+		j.requests = append(j.requests, a.arrived[len(a.arrived)-1])
+		if res.Output != nil && !j.identify(i, n) {
+			res.Output = nil
+		}
+	}
+	if use.tokens != unknownTokens {
+		res.Cached = use.tokens
+	}
+	if res.Cached > 0 || use.suspected {
+		res.Flags = append(res.Flags, PromptCached)
+	}
+	res.Server = meanTimes(j.answers)
+	if len(j.answers) > 1 {
+		res.Requests = j.requests
+	}
+	j.clock(&res, longest)
+	if j.prefill {
+		res.TTFT, res.ITL, res.Generated = 0, nil, 0
+	} else if isMerged {
+		res.Flags = append(res.Flags, MergedTokens)
+	}
+	return res, nil
+}
+
+// clock fills in the times.
+func (j *remoteJob) clock(res *Result, longest int) {
+	for step := range longest {
+		var at time.Duration
+		for i := range j.answers {
+			arrived := j.answers[i].arrived
+			at = max(at, arrived[min(step, len(arrived)-1)])
+		}
+		if step == 0 {
+			res.TTFT = at
+		} else {
+			j.itl = append(j.itl, at-res.Latency)
+		}
+		res.Latency = at
+	}
+	res.ITL = j.itl
+}
+
+// identify fills in the output of sequence i, if it is known.
+func (j *remoteJob) identify(i int, n int64) bool {
+	a := &j.answers[i]
+	from := len(j.ids)
+	ids, ok := a.identify(j.ids, n, j.eos)
+	if !ok && j.rehearsed != nil && j.rehearsed[i].ids != nil && j.rehearsed[i].text == string(a.text) {
+		ids, ok = append(j.ids, j.rehearsed[i].ids...), int64(len(j.rehearsed[i].ids)) == n
+	}
+	if !ok {
+		return false
+	}
+	j.ids = ids
+	j.output[i] = ids[from:len(ids):len(ids)]
+	return true
+}
+
+// meanTimes is the mean of what the server says of each request; nil where it says nothing of one.
+func meanTimes(answers []answer) *ServerTimes {
+	n := time.Duration(len(answers))
+	var sum ServerTimes
+	for i := range answers {
+		s := answers[i].server
+		if s == nil {
+			return nil
+		}
+		sum.Load += s.Load / n
+		sum.Prefill += s.Prefill / n
+		sum.Decode += s.Decode / n
+	}
+	return &sum
+}

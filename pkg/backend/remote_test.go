@@ -1,0 +1,238 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/stream"
+	"github.com/banterhearts/bh/pkg/workload"
+)
+
+const eosForTest = 50256
+
+// said is an answer whose pieces arrived at the given milliseconds.
+func said(counted int64, stopped bool, finished int, pieces ...any) *answer {
+	a := &answer{counted: counted}
+	for i := 0; i < len(pieces); i += 2 {
+		a.piece(time.Duration(pieces[i].(int))*time.Millisecond, pieces[i+1].(string))
+	}
+	a.finish(time.Duration(finished)*time.Millisecond, stopped, false)
+	return a
+}
+
+func millis(d []time.Duration) []int {
+	out := make([]int, len(d))
+	for i := range d {
+		out[i] = int(d[i] / time.Millisecond)
+	}
+	return out
+}
+
+// TestTokens holds what is made of a server's count, its pieces and its reason to end.
+func TestTokens(t *testing.T) {
+	for name, c := range map[string]struct {
+		a       *answer
+		n       int64
+		merged  bool
+		arrived []int
+		ids     []int64 // nil: not known
+	}{
+		"one piece for each token":          {said(2, false, 21, 10, " jumps", 20, " over"), 2, false, []int{10, 20}, []int64{18045, 625}},
+		"EOS counted by the server":         {said(3, true, 30, 10, " jumps", 20, " over"), 3, false, []int{10, 20, 30}, []int64{18045, 625, eosForTest}},
+		"EOS not counted by the server":     {said(2, true, 30, 10, " jumps", 20, " over"), 3, false, []int{10, 20, 30}, []int64{18045, 625, eosForTest}},
+		"EOS at once":                       {said(1, true, 10), 1, false, []int{10}, []int64{eosForTest}},
+		"EOS at once, not counted":          {said(0, true, 10), 1, false, []int{10}, []int64{eosForTest}},
+		"two tokens in a piece":             {said(3, false, 31, 10, " jumps", 30, " over the"), 3, true, []int{10, 31}, nil},
+		"the last token has no text":        {said(2, false, 20, 10, " jumps"), 2, true, []int{20}, nil},
+		"two tokens in a piece, then EOS":   {said(4, true, 40, 10, " jumps", 30, " over the"), 4, true, []int{10, 30, 40}, nil},
+		"no token has text":                 {said(1, false, 10), 1, false, []int{10}, nil},
+		"a piece that is no token":          {said(1, false, 10, 10, " jumps over"), 1, false, []int{10}, nil},
+		"a piece that stands for no UTF-8":  {said(1, false, 10, 10, "\ufffd"), 1, false, []int{10}, nil},
+		"a token that is part of a chinese": {said(1, false, 10, 10, "\xe6\x9d"), 1, false, []int{10}, nil},
+	} {
+		n, merged, err := c.a.tokens()
+		if err != nil || n != c.n || merged != c.merged || !slices.Equal(millis(c.a.arrived), c.arrived) {
+			t.Errorf("%s: saw %d tokens, merged %v, at %v, %v; want %d, %v, at %v", name, n, merged, millis(c.a.arrived), err, c.n, c.merged, c.arrived)
+		}
+		if name == "a token that is part of a chinese" { // bytes that no JSON brings: only that nothing breaks
+			continue
+		}
+		ids, ok := c.a.identify(nil, n, eosForTest)
+		if ok != (c.ids != nil) || ok && !slices.Equal(ids, c.ids) {
+			t.Errorf("%s: saw tokens %v, known %v, want %v", name, ids, ok, c.ids)
+		}
+	}
+	var broken *RunError
+	if _, _, err := said(1, false, 30, 10, "a", 20, "b").tokens(); !errors.As(err, &broken) || broken.Reason != RunFailed {
+		t.Errorf("more pieces than tokens: saw %v", err)
+	}
+}
+
+// TestNamedTokens takes what a server names over what its pieces look like.
+func TestNamedTokens(t *testing.T) {
+	for name, c := range map[string]struct {
+		ids     []int64
+		n       int64
+		stopped bool
+		want    []int64
+	}{
+		"all of them":      {[]int64{1, 2, 3}, 3, false, []int64{1, 2, 3}},
+		"EOS among them":   {[]int64{1, 2, eosForTest}, 3, true, []int64{1, 2, eosForTest}},
+		"EOS left out":     {[]int64{1, 2}, 3, true, []int64{1, 2, eosForTest}},
+		"one is missing":   {[]int64{1, 2}, 3, false, nil},
+		"one is not clear": {[]int64{1, unnamed, 3}, 3, false, nil},
+	} {
+		a := &answer{ids: c.ids, stopped: c.stopped}
+		got, ok := a.identify([]int64{7}, c.n, eosForTest)
+		if ok != (c.want != nil) || ok && !slices.Equal(got[1:], c.want) {
+			t.Errorf("%s: saw %v, %v, want %v", name, got, ok, c.want)
+		}
+	}
+}
+
+// fixed is a question whose answer is known.
+type fixed struct {
+	answer *answer
+	err    error
+}
+
+func (f fixed) ask(_ context.Context, _ time.Time, a *answer) error {
+	if f.answer != nil {
+		*a = *f.answer
+		a.arrived, a.ids = slices.Clone(f.answer.arrived), slices.Clone(f.answer.ids)
+	}
+	return f.err
+}
+
+func jobOf(t *testing.T, mode record.Mode, questions ...question) *remoteJob {
+	t.Helper()
+	ids := make([][]int64, len(questions))
+	for i := range ids {
+		ids[i] = []int64{int64(i) + 1, 2}
+	}
+	j := newRemoteJob(t.Context(), Task{Mode: mode, Prompt: batchOf(ids...), MaxNewTokens: 4}, eosForTest)
+	j.questions = questions
+	return j
+}
+
+// TestStepsOfABatch: a step is over when every sequence has its token, or has ended.
+func TestStepsOfABatch(t *testing.T) {
+	quick := said(2, true, 30, 10, " jumps") // with EOS at 30
+	slow := said(3, false, 80, 20, " over", 50, " the", 80, " lazy")
+	quick.server, slow.server = &ServerTimes{Load: 2, Prefill: 10, Decode: 30}, &ServerTimes{Load: 4, Prefill: 20, Decode: 50}
+	slow.cached = 3
+	got, err := jobOf(t, record.GenerateCached, fixed{answer: quick}, fixed{answer: slow}).Run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ms := time.Millisecond
+	want := Result{Latency: 80 * ms, TTFT: 20 * ms, ITL: []time.Duration{30 * ms, 30 * ms}, Generated: 5,
+		Output: [][]int64{{18045, eosForTest}, {625, 262, 16931}}, Requests: []time.Duration{30 * ms, 80 * ms},
+		Server: &ServerTimes{Load: 3, Prefill: 15, Decode: 40}, Cached: 3, Flags: []Flag{PromptCached}}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("saw %+v, want %+v", got, want)
+	}
+}
+
+func TestPrefillHasNoTokens(t *testing.T) {
+	j := jobOf(t, record.Prefill, fixed{answer: said(1, false, 21, 20, " over")})
+	for range 2 {
+		got, err := j.Run()
+		want := Result{Latency: 20 * time.Millisecond, Output: [][]int64{{625}}}
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("saw %+v, %v, want %+v", got, err, want)
+		}
+	}
+}
+
+// TestMergedTokens: the times are of the pieces, the sum is still the latency, and the ids are those of the rehearsal if
+// the text is the same.
+func TestMergedTokens(t *testing.T) {
+	j := jobOf(t, record.GenerateCached, fixed{answer: said(4, false, 45, 10, " jumps", 40, " over the lazy")})
+	j.rehearsed = []identity{{text: " jumps over the lazy", ids: []int64{18045, 625, 262, 16931}}}
+	got, err := j.Run()
+	if err != nil || got.Generated != 4 || len(got.ITL) != 1 || got.TTFT+got.ITL[0] != got.Latency || !slices.Equal(got.Flags, []Flag{MergedTokens}) {
+		t.Errorf("saw %+v, %v", got, err)
+	}
+	if len(got.Output) != 1 || !slices.Equal(got.Output[0], j.rehearsed[0].ids) {
+		t.Errorf("saw output %v", got.Output)
+	}
+	j.rehearsed[0].text = "something else"
+	if got, err = j.Run(); err != nil || got.Output != nil {
+		t.Errorf("another text than in the rehearsal: saw output %v, %v", got.Output, err)
+	}
+}
+
+func TestErrorsOfARun(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	for name, c := range map[string]struct {
+		err  error
+		want Reason
+	}{
+		"unreachable": {fmt.Errorf("%w: connection refused", stream.ErrUnreachable), ServerLost},
+		"lost":        {fmt.Errorf("%w: EOF", stream.ErrLost), ServerLost},
+		"status":      {&stream.StatusError{Code: 500, Message: "out of memory"}, RunFailed},
+		"malformed":   {stream.ErrMalformed, RunFailed},
+		"not done":    {errNotDone, RunFailed},
+		"its own":     {&RunError{Reason: OutputInvalid}, OutputInvalid},
+	} {
+		for _, questions := range [][]question{{fixed{err: c.err}}, {fixed{answer: said(1, false, 1, 1, "a")}, fixed{err: c.err}}} {
+			_, err := jobOf(t, record.GenerateCached, questions...).Run()
+			var broken *RunError
+			if !errors.As(err, &broken) || broken.Reason != c.want {
+				t.Errorf("%s, %d requests: saw %v, want %s", name, len(questions), err, c.want)
+			}
+		}
+	}
+	if _, err := jobOf(t, record.Prefill, fixed{err: ended.Err()}).Run(); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: saw %v", err)
+	}
+}
+
+func TestErrorsWhileOpening(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		want Reason
+	}{
+		"unreachable": {stream.ErrUnreachable, ServerNotFound},
+		"lost":        {stream.ErrLost, ServerNotFound},
+		"slow":        {context.DeadlineExceeded, ServerNotFound},
+		"key":         {&stream.StatusError{Code: 401, Message: "no"}, ServerRefused},
+		"forbidden":   {&stream.StatusError{Code: 403, Message: "no"}, ServerRefused},
+		"other":       {&stream.StatusError{Code: 400, Message: "no"}, ServerRefused},
+		"no model":    {&stream.StatusError{Code: 404, Message: "The model `x` does not exist"}, ServerModelNotFound},
+		"no page":     {&stream.StatusError{Code: 404, Message: "page not found"}, ServerRefused},
+		"malformed":   {stream.ErrMalformed, ServerRefused},
+		"not done":    {errNotDone, ServerRefused},
+		"its own":     {&Unavailable{Reason: PromptUnsupported}, PromptUnsupported},
+	} {
+		var missing *Unavailable
+		if err := whileOpening(fmt.Errorf("outer: %w", c.err), "do this"); !errors.As(err, &missing) || missing.Reason != c.want {
+			t.Errorf("%s: saw %v, want %s", name, err, c.want)
+		}
+	}
+	if err := whileOpening(context.Canceled, ""); !errors.Is(err, context.Canceled) {
+		t.Errorf("cancelled: saw %v", err)
+	}
+}
+
+func TestPromptText(t *testing.T) {
+	p := workload.Prompt{IDs: [][]int64{{50256, 5, 6}, {7, 8, 9}}, Mask: [][]int64{{0, 1, 1}, {1, 1, 1}}, Texts: []string{"&'", ""}}
+	if text, n, err := promptText(p, 0); err != nil || text != "&'" || n != 2 {
+		t.Errorf("saw %q, %d, %v", text, n, err)
+	}
+	var missing *Unavailable
+	if _, _, err := promptText(p, 1); !errors.As(err, &missing) || missing.Reason != PromptUnsupported {
+		t.Errorf("no text: saw %v", err)
+	}
+	if _, _, err := promptText(workload.Prompt{IDs: p.IDs, Mask: p.Mask}, 0); !errors.As(err, &missing) {
+		t.Errorf("no texts: saw %v", err)
+	}
+}
