@@ -41,6 +41,9 @@ type ollamaCache struct {
 	mark     ollama.Mark // of the log, before the requests in flight
 	length   int         // of a filler's answer, in tokens
 	next     int64       // the token that the next filler begins with, or one after it
+	// surely is how long requests that are sent at once take at least, if one of them is over before the next one is begun
+	// only because the server takes no more of them.
+	surely time.Duration
 }
 
 var _ promptCache = (*ollamaCache)(nil)
@@ -49,11 +52,14 @@ const (
 	fillerStart = 4
 	fillerMost  = 512
 	firstFiller = 1000 // the ids below are characters and endings
+	// startSkew is well above what lies between the beginnings of requests that are sent at once: Ollama reads the file of
+	// the model's vocabulary again for each.
+	startSkew = 300 * time.Millisecond
 )
 
 func newOllamaCache(server *ollamaServer, model string, allow bool) *ollamaCache {
 	return &ollamaCache{server: server, model: model, allow: allow, held: map[int64]bool{}, fillers: map[int64]bool{},
-		length: fillerStart, next: firstFiller}
+		length: fillerStart, next: firstFiller, surely: startSkew}
 }
 
 // empty implements promptCache.
@@ -92,17 +98,17 @@ func meet(a, b map[int64]bool) bool {
 // fill puts other prompts into so many slots.
 func (c *ollamaCache) fill(ctx context.Context, slots int, p *prompts) error {
 	if slots == 1 {
-		_, err := c.occupy(ctx, 1, 1, p)
+		_, _, err := c.occupy(ctx, 1, 1, p)
 		return err
 	}
 	for {
-		atOnce, err := c.occupy(ctx, slots, c.length, p)
+		atOnce, shortest, err := c.occupy(ctx, slots, c.length, p)
 		switch {
 		case err != nil:
 			return err
 		case atOnce >= slots:
 			return nil
-		case c.length < fillerMost:
+		case shortest < c.surely && c.length < fillerMost:
 			c.length *= 2
 		case c.server.parallel == 0: // it has no more of them
 			c.server.parallel, c.most = atOnce, atOnce
@@ -113,23 +119,27 @@ func (c *ollamaCache) fill(ctx context.Context, slots int, p *prompts) error {
 	}
 }
 
-// occupy makes so many requests for length tokens each, and returns how many of them were at work at once.
-func (c *ollamaCache) occupy(ctx context.Context, slots, length int, p *prompts) (atOnce int, err error) {
+// occupy makes so many requests for length tokens each. It returns how many of them were at work at once, and how long the
+// shortest was.
+func (c *ollamaCache) occupy(ctx context.Context, slots, length int, p *prompts) (atOnce int, shortest time.Duration, err error) {
 	questions, answers := make([]question, slots), make([]answer, slots)
 	for i := range questions {
 		text, err := c.filler(p)
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		// So hot that no text comes again and again, which the server would end.
 		hot := ollamaSampling(Task{Temperature: 2, Seed: c.next}, i)
 		questions[i] = c.server.question(c.model, text, length, hot)
 	}
 	if err := askAll(ctx, questions, answers); err != nil {
-		return 0, err
+		return 0, 0, err
 	}
 	for i := range answers {
-		begun, _ := answers[i].span()
+		begun, ended := answers[i].span()
+		if i == 0 || ended-begun < shortest {
+			shortest = ended - begun
+		}
 		together := 0 // with the one that has just begun
 		for k := range answers {
 			if first, last := answers[k].span(); first <= begun && begun <= last {
@@ -138,7 +148,7 @@ func (c *ollamaCache) occupy(ctx context.Context, slots, length int, p *prompts)
 		}
 		atOnce = max(atOnce, together)
 	}
-	return atOnce, nil
+	return atOnce, shortest, nil
 }
 
 // span is from the first piece to the last one, which the server has sent while it held the slot.
