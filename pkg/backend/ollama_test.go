@@ -314,6 +314,34 @@ func (m *mockOllama) runAndLook(t *testing.T, j Job, ready bool) {
 	}
 }
 
+// TestPromptBeginsAsAFiller: what took the place of prompts in slots that are not in use any more is in nobody's way.
+func TestPromptBeginsAsAFiller(t *testing.T) {
+	m := startOllama(t, 2)
+	e := m.engine(t, false)
+	task := Task{Mode: record.GenerateCached, Prompt: textPrompt(t, " apple pie", " house cat"), MaxNewTokens: measuredTokens}
+	j, err := e.Prepare(task)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		m.runAndLook(t, j, true)
+	}
+	if err := j.(Readier).Ready(); err != nil {
+		t.Fatal(err)
+	}
+	for id := range e.cache.fillers {
+		word, err := workload.Decode([]int64{id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		task.Prompt = textPrompt(t, string(word)+" apple pie")
+		if j, err = e.Prepare(task); err != nil {
+			t.Fatal(err)
+		}
+		m.runAndLook(t, j, true)
+	}
+}
+
 // TestCachedPromptIsNoticed: where the cache is left alone, a prompt that takes as little time as one in the cache is
 // doubtful.
 func TestCachedPromptIsNoticed(t *testing.T) {
