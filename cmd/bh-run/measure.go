@@ -91,7 +91,7 @@ func execute(ctx context.Context, o *Options, s cli.Streams, m *matrix.Matrix, f
 	}
 	defer stop()
 	out, err := openOutput(ctx, o, s, runner.FolderOptions{Dir: o.Output, Resume: o.Resume, Matrix: m, Model: folder,
-		Environment: env, Sensors: sensors, Command: os.Args})
+		Environment: env, Sensors: sensors, Command: o.Servers.hidden(os.Args)})
 	if err != nil {
 		return err
 	}

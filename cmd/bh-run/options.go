@@ -1,10 +1,14 @@
 package main
 
 import (
+	"os"
+	"slices"
+	"strings"
 	"time"
 
 	urfave "github.com/urfave/cli/v2"
 
+	"github.com/banterhearts/bh/pkg/backend"
 	"github.com/banterhearts/bh/pkg/cli"
 	"github.com/banterhearts/bh/pkg/store"
 	"github.com/banterhearts/bh/pkg/telemetry"
@@ -22,6 +26,42 @@ type Options struct {
 	NoTelemetry bool          // no sensors, so no energy
 	Interval    time.Duration // of telemetry
 	Quiet       bool          // no progress
+	Servers     Servers
+}
+
+// Servers says which servers the backends ollama and openai ask. It reaches them through the environment, which workers
+// inherit; a field that is empty leaves it to what is there.
+type Servers struct {
+	OllamaURL   string // $OLLAMA_HOST
+	OpenAIURL   string // $BH_OPENAI_URL
+	OpenAIModel string // $BH_OPENAI_MODEL
+}
+
+func (s *Servers) flags() []urfave.Flag {
+	set := func(name string) func(*urfave.Context, string) error {
+		return func(_ *urfave.Context, value string) error { return os.Setenv(name, value) }
+	}
+	return []urfave.Flag{
+		&urfave.StringFlag{Name: "ollama-url", Usage: "`URL` of an Ollama server; default: $" + backend.EnvOllamaHost + ", else one of our own",
+			Destination: &s.OllamaURL, Action: set(backend.EnvOllamaHost)},
+		&urfave.StringFlag{Name: "openai-url", Usage: "`URL` of a server with OpenAI's API, whose key is in $OPENAI_API_KEY; default: $" +
+			backend.EnvOpenAIURL + ", else $OPENAI_BASE_URL, else Ollama", Destination: &s.OpenAIURL, Action: set(backend.EnvOpenAIURL)},
+		&urfave.StringFlag{Name: "openai-model", Usage: "`NAME` of the model there; default: $" + backend.EnvOpenAIModel + ", else the only one",
+			Destination: &s.OpenAIModel, Action: set(backend.EnvOpenAIModel)},
+	}
+}
+
+// hidden is the command line as it may be published: without the addresses of servers.
+func (s *Servers) hidden(argv []string) []string {
+	out := slices.Clone(argv)
+	for i := range out {
+		for _, address := range []string{s.OllamaURL, s.OpenAIURL} {
+			if address != "" {
+				out[i] = strings.ReplaceAll(out[i], address, "URL")
+			}
+		}
+	}
+	return out
 }
 
 // Bounds that catch a slip of the keyboard.
@@ -31,7 +71,7 @@ const (
 )
 
 func (o *Options) flags() []urfave.Flag {
-	return []urfave.Flag{
+	return append([]urfave.Flag{
 		&urfave.PathFlag{Name: "matrix", Aliases: []string{"m"}, Usage: "matrix `FILE`; without it a small built-in matrix", Destination: &o.Matrix},
 		&urfave.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "results `FOLDER` (journal, manifest, resume), or a file .parquet .arrow .jsonl .csv", Destination: &o.Output},
 		&urfave.StringFlag{Name: "format", Usage: "`FORMAT` of standard output: table, jsonl, csv, arrow, parquet, json, md", Destination: &o.Format},
@@ -42,7 +82,7 @@ func (o *Options) flags() []urfave.Flag {
 		&urfave.BoolFlag{Name: "no-telemetry", Usage: "read no sensors; energy stays null", Destination: &o.NoTelemetry},
 		&urfave.DurationFlag{Name: "interval", Usage: "telemetry `INTERVAL`", Value: telemetry.DefaultInterval, Destination: &o.Interval},
 		&urfave.BoolFlag{Name: "quiet", Aliases: []string{"q"}, Usage: "no progress", Destination: &o.Quiet},
-	}
+	}, o.Servers.flags()...)
 }
 
 // Validate reports what cannot be meant.
