@@ -96,11 +96,21 @@ func (s subject) launch(t *testing.T) *worker.Client {
 func (s subject) open(t *testing.T) (*worker.Client, *worker.Opened) {
 	t.Helper()
 	c := s.launch(t)
-	opened, err := c.Open(t.Context(), s.name, backend.Spec{ModelDir: s.folder.Dir, Precision: "fp32", Threads: 2}, suiteLimit)
+	opened, err := c.Open(t.Context(), s.name, s.spec(t, s.folder.Dir), suiteLimit)
 	if err != nil {
 		t.Fatalf("open: %v", err)
 	}
 	return c, opened
+}
+
+// spec keeps what was compiled between the tests, each of which starts a worker, where a backend can; compiling from nothing
+// is what the tests of those backends themselves do.
+func (s subject) spec(t *testing.T, dir string) backend.Spec {
+	spec := backend.Spec{ModelDir: dir, Precision: "fp32", Threads: 2}
+	if _, ok := s.backend(t).Capabilities.Settings["compile_cache"]; ok {
+		spec.Settings = map[string]string{"compile_cache": "warm"}
+	}
+	return spec
 }
 
 func prompt(t *testing.T, texts ...string) workload.Prompt {
@@ -385,7 +395,7 @@ func conformDamagedModel(t *testing.T, s subject) {
 		cut:         {backend.ModelNotFound, backend.ModelFailed},
 	} {
 		c := s.launch(t)
-		_, err := c.Open(t.Context(), s.name, backend.Spec{ModelDir: dir, Precision: "fp32", Threads: 2}, suiteLimit)
+		_, err := c.Open(t.Context(), s.name, s.spec(t, dir), suiteLimit)
 		if err == nil { // the graphs are loaded when a task first needs them
 			err = c.Prepare(t.Context(), "cell", backend.Task{Mode: record.GenerateCached, Prompt: prompt(t, "One"), MaxNewTokens: 2}, suiteLimit)
 		}
@@ -398,15 +408,19 @@ func conformDamagedModel(t *testing.T, s subject) {
 
 // conformGoesOn kills the worker of the first run of a small matrix: that run alone is an error.
 func conformGoesOn(t *testing.T, s subject) {
-	m, err := matrix.Parse("conformance.yaml", []byte(strings.ReplaceAll(`experiment: conformance
+	settings := "{}"
+	if s.spec(t, "").Settings != nil {
+		settings = "{compile_cache: warm}"
+	}
+	m, err := matrix.Parse("conformance.yaml", []byte(strings.NewReplacer("BACKEND", s.name, "SETTINGS", settings).Replace(`experiment: conformance
 modes: [generate-cached]
 repetitions: 3
 warmups: 0
 max_new_tokens: 4
 min_window: 300ms
-backends: [BACKEND]
+backends: [{name: BACKEND, settings: SETTINGS}]
 scenarios: [{name: one, prompts: [The quick brown fox]}]
-`, "BACKEND", s.name)))
+`)))
 	if err != nil {
 		t.Fatal(err)
 	}
