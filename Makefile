@@ -15,6 +15,9 @@ CLI      := github.com/banterhearts/bh/pkg/cli
 LDFLAGS  := -X $(CLI).release=v$(VERSION) -X $(CLI).revision=$(REVISION)
 GO_FILES := $(shell find cmd pkg -name '*.go' -not -name '*_test.go') $(shell find pkg -name '*.yaml' -o -name '*.css' -o -name '*.html' -o -name '*.tmpl') go.mod go.sum
 
+# A tool's exit code 3 (done, but some runs are degraded) is no failure of a pipeline: the report says what was not there.
+or_partial := || test $$? -eq 3
+
 .PHONY: help build tools test test-integration race bench lint clean setup setup-transformers setup-ollama setup-onnxruntime-gpu
 
 help: ## what a person would type
@@ -37,7 +40,7 @@ setup: tools ## get what the backends need (ONNX Runtime, into the user's cache)
 # Large, so only on demand. Each leaves what is there already alone; what it gets stays in the user's cache.
 setup-transformers: tools ## get PyTorch and transformers, pinned, for the transformers backends (about 3 GB to download); links .venv to it
 	$(BIN)/bh-run setup transformers
-	@ln -sfn "$$($(BIN)/bh-run setup --print-python)" .venv
+	@test -e .venv -a ! -L .venv || ln -sfn "$$($(BIN)/bh-run setup --print-python)" .venv
 
 # Compiling needs two of Debian's packages; they are installed where that is possible without asking.
 setup-ollama: tools ## build the pinned Ollama server for the ollama and openai backends (minutes)

@@ -12,6 +12,7 @@ import (
 	"github.com/banterhearts/bh/pkg/backend"
 	"github.com/banterhearts/bh/pkg/cli"
 	"github.com/banterhearts/bh/pkg/ortlib"
+	"github.com/banterhearts/bh/pkg/pyenv"
 )
 
 func setupCommand(s cli.Streams) *urfave.Command {
@@ -19,20 +20,32 @@ func setupCommand(s cli.Streams) *urfave.Command {
 		Name: "setup", ArgsUsage: "[NAME...]",
 		Usage:       "get what the backends need, into the user's cache; without a name only what is small",
 		Description: setupDescription(),
-		Flags:       []urfave.Flag{&urfave.BoolFlag{Name: "print-library", Usage: "print the path of the ONNX Runtime library"}},
+		Flags: []urfave.Flag{
+			&urfave.BoolFlag{Name: "print-library", Usage: "print the path of the ONNX Runtime library"},
+			&urfave.BoolFlag{Name: "print-python", Usage: "print the folder of the Python environment that setup transformers makes, and get nothing"},
+		},
 		Action: func(c *urfave.Context) error {
+			if c.Bool("print-python") {
+				dir, err := pyenv.Dir()
+				return printed(s, dir, err)
+			}
 			say := func(text string) { fmt.Fprintln(s.Err, "bh-run: "+text) }
 			if err := install(c, say); err != nil || !c.Bool("print-library") {
 				return err
 			}
 			lib, err := ortlib.Find()
-			if err != nil {
-				return err
-			}
-			_, err = fmt.Fprintln(s.Out, lib.Path)
-			return err
+			return printed(s, lib.Path, err)
 		},
 	}
+}
+
+// printed writes a path on standard output, for scripts.
+func printed(s cli.Streams, path string, err error) error {
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintln(s.Out, path)
+	return err
 }
 
 // setupDescription lists what can be installed by name.

@@ -8,7 +8,6 @@ TR117_MATRIX := $(TR117)/matrix.yaml
 TR117_PRICES := $(TR117)/pricing.yaml
 # The original charged 0.035 USD an hour and nothing for energy.
 TR117_METHOD := default-infra-only
-or_partial := || test $$? -eq 3
 
 .PHONY: tr117 tr117-report tr117-clean
 

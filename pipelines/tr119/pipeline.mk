@@ -7,7 +7,6 @@ TR119_OUT  := results/tr119
 TR119_ARCH := results/tr119-archive
 TR119_MATRIX := $(TR119)/matrix.yaml
 TR119_PRICES := $(TR119)/pricing.yaml
-or_partial := || test $$? -eq 3
 
 .PHONY: tr119 tr119-report tr119-archive tr119-clean
 
