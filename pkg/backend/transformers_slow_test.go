@@ -32,17 +32,23 @@ const (
 	slowLimit  = 5 * time.Minute // to import PyTorch and to compile, on a busy machine
 )
 
-// ways are the backends that need no GPU, each with the settings that change what it does.
-var ways = []struct {
+// way is a backend that needs no GPU, with settings that change what it does.
+type way struct {
 	backend  string
 	settings map[string]string
-}{
-	{"transformers-cpu", nil},
-	{"transformers-cpu", map[string]string{"attention": "eager"}},
-	{"transformers-cpu-compile", map[string]string{"compile_cache": "warm"}},
-	{"transformers-cpu-compile", map[string]string{"compile_cache": "warm", "dynamic": "true"}},
-	{"transformers-cpu-compile", map[string]string{"compile_cache": "warm", "dynamic": "false", "attention": "eager"}},
+	prompts  []string // of TestSlowTransformersTokens; each shape that is compiled takes seconds
 }
+
+var (
+	eager    = way{"transformers-cpu", nil, []string{"one token", "single", "batch", "padded"}}
+	compiled = way{"transformers-cpu-compile", map[string]string{"compile_cache": "warm"}, []string{"one token", "padded"}}
+	both     = []way{eager, compiled}
+	others   = []way{
+		{"transformers-cpu", map[string]string{"attention": "eager"}, []string{"single", "padded"}},
+		{"transformers-cpu-compile", map[string]string{"compile_cache": "warm", "dynamic": "true"}, []string{"padded"}},
+		{"transformers-cpu-compile", map[string]string{"compile_cache": "warm", "dynamic": "false", "attention": "eager"}, []string{"padded"}},
+	}
+)
 
 // oddModel is a small model that nothing about is a default, with eos as the end of sequence.
 func oddModel(t *testing.T, eos int64) *model.Folder {
@@ -142,20 +148,21 @@ func sameTokens(t *testing.T, name string, got, want [][]int64) {
 func TestSlowTransformersTokens(t *testing.T) {
 	f := oddModel(t, 0) // a token that none of these prompts leads to, as the reference would then stop early
 	ref := reference(t, f)
-	for _, way := range ways {
+	prompts := map[string][][]int64{
+		"one token": {{5}},
+		"single":    {{3, 1, 4, 1, 5, 9, 2, 6}},
+		"batch":     {{3, 1, 4}, {2, 7, 1}, {9, 9, 9}},
+		"padded":    {{8}, {3, 1, 4, 1, 5}, {2, 7}},
+	}
+	for _, way := range append(both, others...) {
 		t.Run(fmt.Sprint(way.backend, way.settings), func(t *testing.T) {
 			c, opened := openPython(t, way.backend, f.Dir, way.settings)
 			if opened.Info["weights"] != f.WeightsSHA256 || !strings.HasPrefix(opened.Info["library"], "torch ") || opened.LoadNS <= 0 {
 				t.Errorf("saw %+v", opened)
 			}
-			for name, prompts := range map[string][][]int64{
-				"one token": {{5}},
-				"single":    {{3, 1, 4, 1, 5, 9, 2, 6}},
-				"batch":     {{3, 1, 4}, {2, 7, 1}, {9, 9, 9}},
-				"padded":    {{8}, {3, 1, 4, 1, 5}, {2, 7}},
-			} {
+			for _, name := range way.prompts {
 				for _, mode := range record.Modes() {
-					expectGreedy(t, c, name+", "+string(mode), ref, mode, prompts, strings.HasSuffix(way.backend, "compile"))
+					expectGreedy(t, c, name+", "+string(mode), ref, mode, prompts[name], strings.HasSuffix(way.backend, "compile"))
 				}
 			}
 		})
@@ -243,7 +250,7 @@ func TestSlowTransformersEOS(t *testing.T) {
 	if len(want[0]) != 3 || len(want[1]) == 3 {
 		t.Fatalf("the prompts lead to %v: choose others", want)
 	}
-	for _, way := range ways[1:3] {
+	for _, way := range both {
 		c, _ := openPython(t, way.backend, f.Dir, way.settings)
 		for _, mode := range []record.Mode{record.Generate, record.GenerateCached} {
 			w, _ := measured(t, c, backend.Task{Mode: mode, Prompt: padded(prompts...), MaxNewTokens: slowTokens}, 0)
@@ -268,7 +275,7 @@ func TestSlowTransformersSamplesLikeONNXRuntime(t *testing.T) {
 	}
 	defer engine.Close() //nolint:errcheck // the process ends
 	prompt := padded([]int64{8, 2}, []int64{3, 1, 4, 1, 5}, []int64{2, 7}, []int64{6})
-	for _, way := range ways[1:3] {
+	for _, way := range both {
 		c, _ := openPython(t, way.backend, f.Dir, way.settings)
 		for seed := range int64(3) {
 			task := backend.Task{Mode: record.GenerateCached, Prompt: prompt, MaxNewTokens: 12, Temperature: 0.7, Seed: seed - 1}
@@ -297,7 +304,7 @@ func TestSlowTransformersRequestsInFlight(t *testing.T) {
 	f := oddModel(t, 0)
 	ref := reference(t, f)
 	prompts := [][]int64{{3, 1, 4, 1, 5}, {2, 7, 1, 8, 2}}
-	for _, way := range ways[1:3] {
+	for _, way := range both {
 		c, _ := openPython(t, way.backend, f.Dir, way.settings)
 		for _, mode := range record.Modes() {
 			n := slowTokens
@@ -317,28 +324,6 @@ func TestSlowTransformersRequestsInFlight(t *testing.T) {
 		err := c.Prepare(t.Context(), "cell", backend.Task{Mode: record.Prefill, Prompt: padded(prompts...), Concurrency: 3}, slowLimit)
 		if !errors.As(err, &broken) || !strings.Contains(err.Error(), "2 sequences for 3 requests") {
 			t.Errorf("two sequences for three requests: saw %v", err)
-		}
-	}
-}
-
-// TestSlowTransformersGPT2 decodes with the two real shapes of the presets.
-func TestSlowTransformersGPT2(t *testing.T) {
-	for _, preset := range model.Presets() {
-		f, err := model.Build(t.Context(), preset, filepath.Join(t.TempDir(), model.SeededName(preset)), model.DefaultSeed, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		prompt, err := workload.FromText([]string{"The quick brown fox jumps over the lazy dog"}, 1)
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := [][]int64{reference(t, f).Greedy(prompt.IDs[0], slowTokens)}
-		for _, way := range ways[1:3] {
-			c, _ := openPython(t, way.backend, f.Dir, way.settings)
-			for _, mode := range []record.Mode{record.Generate, record.GenerateCached} {
-				w, _ := measured(t, c, backend.Task{Mode: mode, Prompt: prompt, MaxNewTokens: slowTokens}, 1)
-				sameTokens(t, fmt.Sprintf("%s, %s, %s", preset, way.backend, mode), w.Output, want)
-			}
 		}
 	}
 }

@@ -24,6 +24,7 @@ import threading
 import time
 import traceback
 from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Callable, Iterator
 
@@ -35,23 +36,20 @@ VERSION = 2  # of the protocol
 clock = time.perf_counter_ns  # monotonic
 
 
-class Unavailable(Exception):
-    """The backend cannot work here: a degraded run."""
-
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(detail)
-        self.reason = reason
-
-
 class RunError(Exception):
     """A run broke in a backend that otherwise works."""
 
+    unavailable = False
+
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
         self.reason = reason
 
 
-# --- what a run gives -------------------------------------------------------------------------------------------------
+class Unavailable(RunError):
+    """The backend cannot work here: a degraded run."""
+
+    unavailable = True
 
 
 @dataclass
@@ -82,9 +80,6 @@ class Task:
     @property
     def prompt(self) -> int:
         return len(self.ids[0])
-
-
-# --- choosing tokens --------------------------------------------------------------------------------------------------
 
 
 def uniform(seed: int, sequence: int, position: int) -> float:
@@ -134,9 +129,6 @@ class Decoding:
         """Refuses logits without a number. It is called after the clock: asking a GPU at every token would cost time."""
         if self.highest and not bool(torch.isfinite(torch.stack(self.highest)).all()):
             raise RunError("output_invalid", "saw logits that are not numbers")
-
-
-# --- jobs -------------------------------------------------------------------------------------------------------------
 
 
 class Job(ABC):
@@ -271,46 +263,32 @@ JOBS: dict[str, type[Job]] = {"prefill": Prefill, "generate": Uncached, "generat
 
 
 class Group:
-    """Several requests in flight at once, each with a thread that it keeps: OpenMP's threads belong to the one that
-    started them. The task's intra-op threads are dealt out to the requests."""
+    """Several requests in flight at once, each with a thread that it keeps: OpenMP's threads belong to the one that started
+    them. The task's intra-op threads are dealt out to the requests."""
 
     def __init__(self, jobs: list[Job]) -> None:
         self.jobs = jobs
-        self.results: list[Result | BaseException | None] = [None] * len(jobs)
-        self.gate = threading.Barrier(len(jobs) + 1)
-        self.done = threading.Barrier(len(jobs) + 1)
-        self.work: Callable[[Job], Result | None] | None = None
-        for i in range(len(jobs)):
-            # A thread starts without PyTorch's settings, which belong to a context, unless it is given a copy of ours.
-            threading.Thread(target=contextvars.copy_context().run, args=(self.serve, i), daemon=True).start()
+        self.threads = [ThreadPoolExecutor(max_workers=1) for _ in jobs]
+        # PyTorch keeps its settings by context; a thread that is not given a copy of ours compiles by others.
+        self.contexts = [contextvars.copy_context() for _ in jobs]
 
-    def serve(self, i: int) -> None:
-        while True:
-            self.gate.wait()
-            if self.work is None:
-                return
-            try:
-                self.results[i] = self.work(self.jobs[i])
-            except BaseException as e:  # noqa: BLE001: it is raised in the main thread
-                self.results[i] = e
-            self.done.wait()
+    def together(self, work: Callable[[Job], Any]) -> tuple[list[Any], int]:
+        """Lets every request do its work; gives what came of it and the time from the start of all to the end of the last."""
+        start: list[int] = []
+        gate = threading.Barrier(len(self.jobs), action=lambda: start.append(clock()))
 
-    def all(self, work: Callable[[Job], Result | None]) -> int:
-        """Lets every request do its work and gives the time until the last has."""
-        self.work = work
-        start = clock()
-        self.gate.wait()
-        self.done.wait()
-        latency = clock() - start
-        for result in self.results:
-            if isinstance(result, BaseException):
-                raise result
-        return latency
+        def one(job: Job) -> Any:
+            gate.wait()
+            return work(job)
+
+        ending = [t.submit(c.run, one, job) for t, c, job in zip(self.threads, self.contexts, self.jobs)]
+        wait(ending)
+        latency = clock() - start[0]
+        return [e.result() for e in ending], latency
 
     def run(self) -> Result:
         """The latency is that of the last request to end; TTFT and gaps are means over the requests."""
-        latency = self.all(Job.run)
-        results: list[Any] = self.results
+        results, latency = self.together(Job.run)
         n = len(results)
         return Result(
             latency,
@@ -322,14 +300,11 @@ class Group:
         )
 
     def rehearse(self) -> None:
-        self.all(Job.rehearse)
+        self.together(Job.rehearse)
 
     def close(self) -> None:
-        self.work = None
-        self.gate.wait()
-
-
-# --- the model --------------------------------------------------------------------------------------------------------
+        for thread in self.threads:
+            thread.shutdown()
 
 
 class Compiler:
@@ -371,14 +346,13 @@ class Compiler:
             raise Unavailable("library_failed", "torch.compile compiled nothing; unset TORCHDYNAMO_DISABLE and TORCH_COMPILE_DISABLE")
 
     def wrap(self, forward: Callable[..., Any]) -> Callable[..., Any]:
-        compiled = torch.compile(
-            forward,
-            mode=None if self.mode == "default" else self.mode,
-            dynamic={"auto": None, "true": True, "false": False}[self.dynamic],
-        )
+        dynamic = {"auto": None, "true": True, "false": False}[self.dynamic]
+        if self.mode == "default":
+            return torch.compile(forward, dynamic=dynamic)
+        compiled = torch.compile(forward, mode=self.mode, dynamic=dynamic)
 
         def call(*args: Any, **kwargs: Any) -> Any:
-            torch.compiler.cudagraph_mark_step_begin()  # what the last pass returned has been used
+            torch.compiler.cudagraph_mark_step_begin()  # what the last pass returned has been used, its memory may be again
             return compiled(*args, **kwargs)
 
         return call
@@ -495,9 +469,6 @@ class Engine:
         return jobs[0] if requests == 1 else Group(jobs)
 
 
-# --- memory -----------------------------------------------------------------------------------------------------------
-
-
 def reset_peak_rss() -> None:
     """Sets the kernel's peak of the resident memory to its present value (proc(5), clear_refs). Where that is not allowed
     the peak stays that of the whole process, which is still an upper bound of the run's."""
@@ -530,9 +501,6 @@ def describe(e: BaseException) -> str:
     return f"{type(e).__name__}: {words if len(words) <= 600 else words[:600] + ' …'}"
 
 
-# --- the server -------------------------------------------------------------------------------------------------------
-
-
 @dataclass
 class Cell:
     """A prepared task, and what preparing and warming it up compiled."""
@@ -553,9 +521,9 @@ class Server:
         self.collections = 0  # garbage collections so far
         self.scratch: str | None = None  # the compiler's folder, where it is this worker's own
         gc.disable()  # it is run by hand between windows and never inside one
-        gc.callbacks.append(self.on_gc)
+        gc.callbacks.append(self.count)
 
-    def on_gc(self, phase: str, _: dict[str, int]) -> None:
+    def count(self, phase: str, _: dict[str, int]) -> None:
         self.collections += phase == "start"
 
     def answer(self, req: dict[str, Any]) -> dict[str, Any]:
@@ -568,11 +536,9 @@ class Server:
             if req.get("op") not in handlers:
                 raise RunError("run_failed", f"request: saw op {req.get('op')!r}, want open, prepare, warmup or measure")
             reply.update(handlers[req["op"]](req))
-        except Unavailable as e:
-            reply["error"] = {"unavailable": True, "reason": e.reason, "detail": str(e)}
         except RunError as e:
-            reply["error"] = {"unavailable": False, "reason": e.reason, "detail": str(e)}
-        except Exception as e:  # noqa: BLE001: the worker lives on
+            reply["error"] = {"unavailable": e.unavailable, "reason": e.reason, "detail": str(e)}
+        except Exception as e:  # the worker lives on
             traceback.print_exc()
             reason = "out_of_memory" if out_of_memory(e) else "run_failed"
             reply["error"] = {"unavailable": False, "reason": reason, "detail": describe(e)}
@@ -602,9 +568,11 @@ class Server:
         global torch
         try:
             import torch
-            import transformers  # noqa: F401: here, so that what is missing has a name
-        except ImportError as e:
+            import transformers
+        except ModuleNotFoundError as e:
             raise Unavailable("python_not_found", f"{sys.executable}: {e}; bh-run setup transformers") from e
+        except (ImportError, OSError) as e:
+            raise Unavailable("library_failed", f"{sys.executable}: {describe(e)}") from e
         if gpu and not torch.cuda.is_available():
             raise Unavailable("gpu_not_found", f"torch {torch.__version__} sees no GPU: {why_no_gpu()}")
 
@@ -647,7 +615,8 @@ class Server:
         return cell
 
     def tidy(self) -> None:
-        """Collects garbage and takes what is left, the model and the compiler, out of later collections."""
+        """Collects garbage and takes what is left, the model and the compiler, out of the collections between windows."""
+        gc.unfreeze()
         gc.collect()
         gc.freeze()
 
@@ -700,11 +669,9 @@ def summary(results: list[Result]) -> dict[str, Any]:
 
 def why_no_gpu() -> str:
     """CUDA's own words; is_available gives none."""
-    if not torch.version.cuda and not torch.version.hip:
-        return "it was built without CUDA"
     try:
         torch.cuda.init()
-    except Exception as e:  # noqa: BLE001: the words are what is wanted
+    except Exception as e:
         return describe(e)
     return "it names none"
 
