@@ -149,7 +149,7 @@ func (s *deviceSession) close() {
 func (e *deviceEngine) Info() map[string]string {
 	info := map[string]string{
 		"library": "onnxruntime " + e.lib.Version, "origin": e.origin,
-		"model": e.folder.Name, "weights": e.folder.WeightsSHA256,
+		"model": e.folder.Name, "weights": e.folder.WeightsSHA256, "sampler": sharedSampler,
 		"provider": e.target.provider, "precision": e.target.precision,
 		"memory": e.target.memory, "logits_memory": e.host,
 	}

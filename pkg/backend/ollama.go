@@ -95,6 +95,7 @@ func openOllama(ctx context.Context, spec Spec) (_ Engine, err error) {
 	e.info = map[string]string{
 		"library": serverOllama + " " + server.version, "server": serverOllama, "server_at": server.where, "model": folder.Name,
 		"weights": folder.WeightsSHA256, "gguf": folder.GGUFSHA256, "served_as": e.model, "prompt_cache": ollamaCachePolicy,
+		"sampler": ownSampler,
 	}
 	if allow {
 		e.info["prompt_cache"] = "allowed"

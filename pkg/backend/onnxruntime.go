@@ -88,6 +88,7 @@ func (e *ortEngine) Info() map[string]string {
 		"origin":  e.lib.Origin,
 		"model":   e.folder.Name,
 		"weights": e.folder.WeightsSHA256,
+		"sampler": sharedSampler,
 	}
 }
 

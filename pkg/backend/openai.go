@@ -148,6 +148,7 @@ type openaiEngine struct {
 	kind     string
 	endpoint string
 	model    string // as the server calls it
+	given    bool   // the server has the folder's model from us
 	allow    bool   // prompts may come from a cache
 	eos      int64
 	info     map[string]string

@@ -93,8 +93,11 @@ func (e *openaiEngine) connect(ctx context.Context, spec Spec, folder *model.Fol
 		return err
 	}
 	e.info = map[string]string{
-		"server": e.kind, "server_at": where, "endpoint": e.endpoint, "model": folder.Name, "weights": folder.WeightsSHA256,
+		"server": e.kind, "server_at": where, "endpoint": e.endpoint, "model": folder.Name, "sampler": ownSampler,
 		"served_as": e.client.Redact(e.model), "prompt_cache": e.cachePolicy(),
+	}
+	if e.given {
+		e.info["weights"] = folder.WeightsSHA256 // of what else a server serves, nobody knows
 	}
 	if version != "" {
 		e.info["library"] = e.kind + " " + e.client.Redact(version)
@@ -116,6 +119,7 @@ func (e *openaiEngine) choose(ctx context.Context, spec Spec, folder *model.Fold
 	switch {
 	case e.model == "" && e.kind == serverOllama:
 		e.model, err = e.ollama.register(ctx, spec, folder)
+		e.given = err == nil
 	case e.model == "":
 		e.model, err = e.onlyModel(ctx)
 	}

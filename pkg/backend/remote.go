@@ -25,6 +25,9 @@ import (
 // errNotDone means that an answer ended in the middle.
 var errNotDone = errors.New("the server ended its answer without saying that it was done")
 
+// ownSampler says in Info that above temperature 0 the server draws with its own random numbers, and not as sampler does.
+const ownSampler = "server"
+
 // locality is all that a record says of where a server is.
 func locality(c *stream.Client) string {
 	if c.Local() {

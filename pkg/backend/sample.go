@@ -15,6 +15,9 @@ type sampler struct {
 	cumulative  []float64
 }
 
+// sharedSampler says in Info that a backend draws as sampler does.
+const sharedSampler = "bh"
+
 // newSampler is the task's sampler, nil for greedy decoding.
 func newSampler(task Task) *sampler {
 	if task.Temperature == 0 {
