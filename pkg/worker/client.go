@@ -162,8 +162,8 @@ func (c *Client) kill(reason backend.Reason, detail string) error {
 	return &CrashError{Reason: reason, Detail: detail}
 }
 
-// crashed waits for the worker that has ended by itself and describes its end. A kill while the kernel counted a kill for
-// lack of memory is taken for that one.
+// crashed waits for the worker that has ended by itself and describes its end. It is for lack of memory where the worker's
+// last words say so, as the Go runtime's do, or where it was killed and the kernel counted a kill for that.
 func (c *Client) crashed() error {
 	how := "exit code 0"
 	if err := c.wait(); err != nil {
@@ -173,7 +173,7 @@ func (c *Client) crashed() error {
 		how += ": " + w
 	}
 	reason := backend.WorkerCrashed
-	if c.killed() && machine.OOMKills() > c.oomKills {
+	if c.killed() && machine.OOMKills() > c.oomKills || strings.Contains(how, "out of memory") {
 		reason = backend.OutOfMemory
 	}
 	return &CrashError{Reason: reason, Detail: how}

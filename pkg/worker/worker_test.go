@@ -215,6 +215,15 @@ func TestUnreadableWorker(t *testing.T) {
 		}
 		_ = c.Close() // a program that is no worker may end as it likes
 	}
+	c, err := Start([]string{"sh", "-c", "echo fatal error: out of memory >&2; exit 2"}, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var crash *CrashError
+	if _, err := c.Open(t.Context(), "x", backend.Spec{}, limit); !errors.As(err, &crash) || crash.Reason != backend.OutOfMemory {
+		t.Errorf("a worker that ran out of memory: saw %v", err)
+	}
+	_ = c.Close() // it has ended
 	if _, err := Start([]string{filepath.Join(t.TempDir(), "none")}, nil, nil); err == nil {
 		t.Error("a program that is not there started")
 	}
