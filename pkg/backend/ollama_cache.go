@@ -55,6 +55,9 @@ const (
 	// startSkew is well above what lies between the beginnings of requests that are sent at once: Ollama reads the file of
 	// the model's vocabulary again for each.
 	startSkew = 300 * time.Millisecond
+	// clearlyTogether is how long requests are seen to be at work together before it is believed: on a busy machine the end
+	// of one may be seen late.
+	clearlyTogether = 20 * time.Millisecond
 )
 
 func newOllamaCache(server *ollamaServer, model string, allow bool) *ollamaCache {
@@ -140,9 +143,9 @@ func (c *ollamaCache) occupy(ctx context.Context, slots, length int, p *prompts)
 		if i == 0 || ended-begun < shortest {
 			shortest = ended - begun
 		}
-		together := 0 // with the one that has just begun
+		together := 0 // at the time when this one has begun
 		for k := range answers {
-			if first, last := answers[k].span(); first <= begun && begun <= last {
+			if first, last := answers[k].span(); first <= begun && begun+clearlyTogether <= last {
 				together++
 			}
 		}

@@ -266,7 +266,7 @@ func TestNoRunFindsItsPrompt(t *testing.T) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		m := startOllama(t, []int{1, 2, 4}[seed%3])
 		e := m.engine(t, false)
-		e.cache.surely = 20 * time.Millisecond
+		e.cache.surely = 3 * clearlyTogether
 		var jobs []Job
 		for i := range 3 {
 			jobs = append(jobs, m.job(t, e, random, i))

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/banterhearts/bh/pkg/stream"
 	"github.com/banterhearts/bh/pkg/workload"
@@ -180,9 +181,43 @@ func (a *answer) identify(out []int64, n int64, eos int64) ([]int64, bool) {
 			out = append(out, tokenNamed(a.text[start:end]))
 			start = end
 		}
+		if len(a.ends) > 0 && beginsTokens()[string(a.text[lastStart(a.ends):])] {
+			out[len(out)-1] = unnamed
+		}
 	}
 	if a.stopped && int64(len(out))-before == n-1 {
 		out = append(out, eos)
 	}
 	return out, int64(len(out))-before == n && !slices.Contains(out[before:], unnamed)
 }
+
+// lastStart is where the last piece begins.
+func lastStart(ends []int) int {
+	if len(ends) < 2 {
+		return 0
+	}
+	return ends[len(ends)-2]
+}
+
+// beginsTokens are the texts that remain of tokens which end in the middle of a character, once that is cut off, as Ollama
+// does at the end of an answer: whether such a last piece is a token or what remains of one cannot be seen.
+var beginsTokens = sync.OnceValue(func() map[string]bool {
+	out := map[string]bool{}
+	for id := range int64(workload.VocabSize) {
+		token, err := workload.Decode([]int64{id})
+		if err != nil || utf8.Valid(token) {
+			continue
+		}
+		whole := 0
+		for whole < len(token) {
+			r, size := utf8.DecodeRune(token[whole:])
+			if r == utf8.RuneError && size <= 1 {
+				break
+			}
+			whole += size
+		}
+		out[string(token[:whole])] = true
+	}
+	delete(out, "")
+	return out
+})

@@ -53,6 +53,9 @@ func TestTokens(t *testing.T) {
 		"two tokens in a piece, then EOS":   {said(4, true, 40, 10, " jumps", 30, " over the"), 4, true, []int{10, 30, 40}, nil},
 		"no token has text":                 {said(1, false, 10), 1, false, []int{10}, nil},
 		"a piece that is no token":          {said(1, false, 10, 10, " jumps over"), 1, false, []int{10}, nil},
+		"what may remain of a token":        {said(2, false, 20, 10, " jumps", 20, " "), 2, false, []int{10, 20}, nil},
+		"the same, then EOS":                {said(3, true, 30, 10, " jumps", 20, " "), 3, false, []int{10, 20, 30}, nil},
+		"the same, not at the end":          {said(2, false, 20, 10, " ", 20, " over"), 2, false, []int{10, 20}, []int64{220, 625}},
 		"a piece that stands for no UTF-8":  {said(1, false, 10, 10, "\ufffd"), 1, false, []int{10}, nil},
 		"a token that is part of a chinese": {said(1, false, 10, 10, "\xe6\x9d"), 1, false, []int{10}, nil},
 	} {
