@@ -160,6 +160,8 @@ func (c *curves) plotMarks(dc draw.Canvas, x func(float64) vg.Length) {
 	style.YAlign = draw.YTop
 	s := stroke(muted, 0.8)
 	s.Dashes = []vg.Length{3, 3}
+	var row int
+	var end vg.Length // of the number before
 	for _, at := range c.chart.Marks {
 		dc.StrokeLine2(s, x(at), dc.Min.Y, x(at), dc.Max.Y)
 		if len(c.chart.Marks) > maxLabels {
@@ -170,6 +172,14 @@ func (c *curves) plotMarks(dc draw.Canvas, x func(float64) vg.Length) {
 		if where.X+style.Width(label) > dc.Max.X { // at the right edge it stands left of its line
 			where.X = x(at) - labelGap/2 - style.Width(label)
 		}
+		// A number that would lie on the one before it stands a line lower.
+		if where.X < end+labelGap/2 {
+			row++
+		} else {
+			row = 0
+		}
+		where.Y -= vg.Length(row) * style.Height(label)
+		end = where.X + style.Width(label)
 		dc.FillText(style, where, label)
 	}
 }
