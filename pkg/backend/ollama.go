@@ -80,7 +80,7 @@ func openOllama(ctx context.Context, spec Spec) (_ Engine, err error) {
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(whileOpening(err, ollamaRemedy), server.close())
+			err = errors.Join(whileOpening(server.explain(err), ollamaRemedy), server.close())
 		}
 	}()
 	e := &ollamaEngine{ctx: ctx, server: server, eos: folder.Config.EOSTokenID}
@@ -121,7 +121,7 @@ func (e *ollamaEngine) Prepare(task Task) (Job, error) {
 		return nil, &Unavailable{Reason: ModeUnsupported, Detail: "ollama does not do " + string(task.Mode)}
 	}
 	j := newRemoteJob(e.ctx, task, e.eos)
-	j.cache = e.cache
+	j.cache, j.server = e.cache, e.server
 	var rehearsal []question
 	var want []int64
 	for i := range task.Prompt.Batch() {
@@ -135,7 +135,7 @@ func (e *ollamaEngine) Prepare(task Task) (Job, error) {
 		rehearsal = append(rehearsal, e.server.question(e.model, text, 1, options))
 	}
 	if err := e.rehearse(j, rehearsal, want); err != nil {
-		return nil, whileOpening(err, ollamaRemedy)
+		return nil, whileOpening(e.server.explain(err), ollamaRemedy)
 	}
 	return j, nil
 }

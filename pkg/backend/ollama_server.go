@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/banterhearts/bh/pkg/ollama"
 	"github.com/banterhearts/bh/pkg/stream"
@@ -210,3 +211,19 @@ func (s *ollamaServer) close() error {
 	}
 	return s.own.Stop()
 }
+
+// explain says of an error of the network whether it is our own server that has ended, which is no matter of finding one.
+func (s *ollamaServer) explain(err error) error {
+	if s == nil || s.own == nil || !errors.Is(err, stream.ErrLost) && !errors.Is(err, stream.ErrUnreachable) {
+		return err
+	}
+	select {
+	case <-s.own.Ended():
+		return &RunError{Reason: ServerLost, Detail: "our own server has ended: " + err.Error()}
+	case <-time.After(endLimit):
+		return err
+	}
+}
+
+// endLimit is how long after a connection broke a server's end may be noticed.
+const endLimit = time.Second

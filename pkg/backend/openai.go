@@ -167,7 +167,7 @@ func openOpenAI(ctx context.Context, spec Spec) (_ Engine, err error) {
 		allow: spec.Settings[settingPromptCache] == cacheAllow}
 	defer func() {
 		if err != nil {
-			err = errors.Join(whileOpening(err, openaiRemedy), e.Close())
+			err = errors.Join(whileOpening(e.ollama.explain(err), openaiRemedy), e.Close())
 		}
 	}()
 	if err := e.connect(ctx, spec, folder); err != nil {

@@ -18,7 +18,7 @@ func (e *openaiEngine) Prepare(task Task) (Job, error) {
 		return nil, &Unavailable{Reason: ModeUnsupported, Detail: "openai does not do " + string(task.Mode)}
 	}
 	j := newRemoteJob(e.ctx, task, e.eos)
-	j.cache = e.cache
+	j.cache, j.server = e.cache, e.ollama
 	var rehearsal []question
 	var want []int64
 	for i := range task.Prompt.Batch() {
@@ -38,7 +38,7 @@ func (e *openaiEngine) Prepare(task Task) (Job, error) {
 		j.questions, rehearsal = append(j.questions, plain), append(rehearsal, naming)
 	}
 	if err := e.rehearse(j, rehearsal, want); err != nil {
-		return nil, whileOpening(err, openaiRemedy)
+		return nil, whileOpening(e.ollama.explain(err), openaiRemedy)
 	}
 	return j, nil
 }

@@ -41,9 +41,10 @@ func locality(c *stream.Client) string {
 // already stays.
 func whileOpening(err error, remedy string) error {
 	var known *Unavailable
+	var broken *RunError
 	var refused *stream.StatusError
 	switch {
-	case err == nil, errors.As(err, &known), errors.Is(err, context.Canceled):
+	case err == nil, errors.As(err, &known), errors.As(err, &broken), errors.Is(err, context.Canceled):
 		return err
 	case errors.As(err, &refused):
 		return refusal(refused)

@@ -55,7 +55,8 @@ type remoteJob struct {
 	prefill   bool
 	questions []question
 	answers   []answer
-	cache     promptCache // nil: the server is told with each request, or nothing can be done about it
+	cache     promptCache   // nil: the server is told with each request, or nothing can be done about it
+	server    *ollamaServer // nil where it is none of Ollama's
 	prompts   prompts
 	eos       int64
 	flags     []Flag     // of every run
@@ -117,7 +118,7 @@ func (j *remoteJob) Ready() error {
 		return nil
 	}
 	if err := j.cache.empty(j.ctx, &j.prompts); err != nil {
-		return whileRunning(err)
+		return whileRunning(j.server.explain(err))
 	}
 	j.isReady = true
 	return nil
@@ -134,7 +135,7 @@ func (j *remoteJob) Run() (Result, error) {
 	j.isReady = false
 	use, err := j.round(j.questions, j.answers)
 	if err != nil {
-		return Result{}, whileRunning(err)
+		return Result{}, whileRunning(j.server.explain(err))
 	}
 	return j.result(use)
 }
