@@ -414,6 +414,7 @@ class Engine:
             "python": platform.python_version(),
             "model": meta["name"],
             "weights": meta["files"]["model.safetensors"]["sha256"],
+            "sampler": "bh",
             "attention": settings.get("attention", "sdpa"),
             "device": "cpu",
         }
