@@ -112,6 +112,9 @@ func TestKeyIsWrittenNowhere(t *testing.T) {
 					t.Errorf("%s holds the key: …%s…", name, text[max(0, at-80):min(len(text), at+40)])
 				}
 			}
+			if want == record.OK && !strings.Contains(written["manifest.json"], "client_overhead_ttft_median_us") {
+				t.Error("the manifest does not say what the client takes")
+			}
 			if !strings.Contains(written["runs.jsonl"]+written["manifest.json"], "[key]") {
 				t.Error("nothing was replaced: the server did not repeat the key")
 			}

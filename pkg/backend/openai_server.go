@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path"
+	"path/filepath"
 	"strings"
 
 	"github.com/banterhearts/bh/pkg/model"
@@ -94,7 +96,7 @@ func (e *openaiEngine) connect(ctx context.Context, spec Spec, folder *model.Fol
 	}
 	e.info = map[string]string{
 		"server": e.kind, "server_at": where, "endpoint": e.endpoint, "model": folder.Name, "sampler": ownSampler,
-		"served_as": e.client.Redact(e.model), "prompt_cache": e.cachePolicy(),
+		"served_as": publicName(e.client.Redact(e.model)), "prompt_cache": e.cachePolicy(),
 	}
 	if e.given {
 		e.info["weights"] = folder.WeightsSHA256 // of what else a server serves, nobody knows
@@ -110,6 +112,14 @@ func serverRoot(api *url.URL) *url.URL {
 	root := *api
 	root.Path = strings.TrimSuffix(strings.TrimRight(root.Path, "/"), "/v1")
 	return &root
+}
+
+// publicName is a model's name as it may be published: servers often call a model by its folder.
+func publicName(model string) string {
+	if strings.ContainsAny(model[:min(1, len(model))], `/~\`) || filepath.IsAbs(model) {
+		return path.Base(strings.ReplaceAll(model, `\`, "/"))
+	}
+	return model
 }
 
 // choose takes the model that the user names, else gives the folder's model to a server that can be given one, else takes

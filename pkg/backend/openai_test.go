@@ -4,149 +4,20 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/stream"
 	"github.com/banterhearts/bh/pkg/workload"
 )
-
-// mockOpenAI is a server that plays recorded answers.
-type mockOpenAI struct {
-	*httptest.Server
-	kind   string   // decides what it tells of itself
-	models []string // that it serves; none: no list
-	// stream is the recorded answer to a request; a status instead of it is an error.
-	stream func(body map[string]any) (file string, status int)
-	pause  time.Duration // between two events
-
-	mu       sync.Mutex
-	requests []map[string]any
-	headers  http.Header // of the last request
-}
-
-// startOpenAI starts the server and makes it the user's.
-func startOpenAI(t *testing.T, m *mockOpenAI) *mockOpenAI {
-	t.Helper()
-	m.Server = httptest.NewServer(m)
-	t.Cleanup(m.Close)
-	t.Setenv(EnvOpenAIURL, m.URL+"/v1")
-	t.Setenv(EnvOpenAIModel, "")
-	return m
-}
-
-// identities are what servers say of themselves.
-var identities = map[string]struct{ path, body string }{
-	serverVLLM:   {"/version", `{"version":"0.11.0"}`},
-	serverLlama:  {"/props", `{"default_generation_settings":{},"total_slots":1,"model_path":"gpt2.gguf","build_info":"b7000-00efb3e1"}`},
-	serverTGI:    {"/info", `{"model_id":"openai-community/gpt2","version":"3.3.4","sha":"9f38d93"}`},
-	serverOllama: {"/api/version", `{"version":"0.17.4"}`},
-}
-
-func (m *mockOpenAI) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	switch id := identities[m.kind]; {
-	case r.URL.Path == id.path:
-		_, _ = io.WriteString(w, id.body)
-	case r.URL.Path == "/v1/models" && m.models != nil:
-		var data []map[string]string
-		for _, name := range m.models {
-			data = append(data, map[string]string{"id": name, "object": "model"})
-		}
-		_ = json.NewEncoder(w).Encode(map[string]any{"object": "list", "data": data})
-	case r.Method == http.MethodPost && strings.HasPrefix(r.URL.Path, "/v1/"):
-		m.answer(w, r)
-	default:
-		http.Error(w, `{"detail":"Not Found"}`, http.StatusNotFound)
-	}
-}
-
-func (m *mockOpenAI) answer(w http.ResponseWriter, r *http.Request) {
-	var body map[string]any
-	if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest)
-		return
-	}
-	body["path"] = r.URL.Path
-	m.mu.Lock()
-	m.requests, m.headers = append(m.requests, body), r.Header
-	m.mu.Unlock()
-	file, status := m.stream(body)
-	if status != 0 {
-		http.Error(w, `{"error":{"message":"no such luck","type":"x","code":null}}`, status)
-		return
-	}
-	data, err := os.ReadFile(filepath.Join("testdata", "openai", file+".sse"))
-	if err != nil {
-		http.Error(w, err.Error(), http.StatusInternalServerError)
-		return
-	}
-	w.Header().Set("Content-Type", "text/event-stream")
-	for event := range bytes.SplitAfterSeq(data, []byte("\n\n")) {
-		_, _ = w.Write(event)
-		w.(http.Flusher).Flush()
-		time.Sleep(m.pause)
-	}
-}
-
-// sent are the requests so far.
-func (m *mockOpenAI) sent() []map[string]any {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.Clone(m.requests)
-}
-
-// always plays one recording.
-func always(file string) func(map[string]any) (string, int) {
-	return func(map[string]any) (string, int) { return file, 0 }
-}
-
-// foxPrompt has the five tokens that the recordings count.
-func foxPrompt(batch int) workload.Prompt {
-	ids, texts := make([][]int64, batch), make([]string, batch)
-	for i := range ids {
-		ids[i], texts[i] = []int64{464, 2068, 7586, 21831, 0}, "The quick brown fox!"
-	}
-	p := batchOf(ids...)
-	p.Texts = texts
-	return p
-}
-
-// openMock opens the backend on a model folder of which only the end of sequence matters.
-func openMock(t *testing.T, settings map[string]string) (*openaiEngine, error) {
-	t.Helper()
-	b, _ := Lookup("openai")
-	e, err := b.Open(t.Context(), Spec{ModelDir: smallModel(t, eosOfMock).Dir, Precision: "fp32", Threads: 2, Settings: settings})
-	if err != nil {
-		return nil, err
-	}
-	t.Cleanup(func() {
-		if err := e.Close(); err != nil {
-			t.Error(err)
-		}
-	})
-	return e.(*openaiEngine), nil
-}
-
-func prepareMock(t *testing.T, settings map[string]string, task Task) (*openaiEngine, Job, error) {
-	t.Helper()
-	e, err := openMock(t, settings)
-	if err != nil {
-		t.Fatal(err)
-	}
-	j, err := e.Prepare(task)
-	return e, j, err
-}
-
-const eosOfMock = 96
 
 // TestRecordedStreams plays what the servers send, as their sources and documentation have it.
 func TestRecordedStreams(t *testing.T) {
@@ -392,89 +263,6 @@ func TestErrorStatusInARun(t *testing.T) {
 	}
 }
 
-// TestWhichModel: the one that the user names, else the only one.
-func TestWhichModel(t *testing.T) {
-	for name, c := range map[string]struct {
-		models []string
-		named  string
-		want   string // or the reason why there is none
-	}{
-		"the only one":     {[]string{"a"}, "", "a"},
-		"one that I name":  {[]string{"a", "b"}, "b", "b"},
-		"no choice":        {[]string{"a", "b"}, "", string(ServerModelNotFound)},
-		"nothing":          {[]string{}, "", string(ServerModelNotFound)},
-		"no list of them":  {nil, "c", string(ServerRefused)},
-		"a name of my own": {[]string{"a"}, "mine", "mine"},
-	} {
-		startOpenAI(t, &mockOpenAI{models: c.models, stream: always("openai_completions")})
-		t.Setenv(EnvOpenAIModel, c.named)
-		e, err := openMock(t, nil)
-		var missing *Unavailable
-		switch {
-		case errors.As(err, &missing):
-			if string(missing.Reason) != c.want {
-				t.Errorf("%s: saw %v, want %s", name, err, c.want)
-			}
-		case err != nil || e.model != c.want:
-			t.Errorf("%s: saw %+v, %v, want %s", name, e, err, c.want)
-		}
-	}
-}
-
-func TestOpenAIURL(t *testing.T) {
-	for text, want := range map[string]string{
-		"":                          "",
-		"http://127.0.0.1:8000/v1":  "http://127.0.0.1:8000/v1",
-		"http://127.0.0.1:8000":     "http://127.0.0.1:8000/v1",
-		"localhost:8000/":           "http://localhost:8000/v1",
-		" https://h.example/api/v3": "https://h.example/api/v3",
-		"https://h.example/v1?x=1":  "https://h.example/v1",
-		"ftp://h.example":           "error",
-		"http://":                   "error",
-		"http://a b":                "error",
-	} {
-		for _, name := range []string{EnvOpenAIURL, envOpenAIBase} {
-			t.Setenv(EnvOpenAIURL, "")
-			t.Setenv(envOpenAIBase, "")
-			t.Setenv(name, text)
-			u, err := openaiURL()
-			got := ""
-			var missing *Unavailable
-			switch {
-			case errors.As(err, &missing):
-				got = "error"
-			case u != nil:
-				got = u.String()
-			}
-			if got != want {
-				t.Errorf("%s=%q: saw %q (%v), want %q", name, text, got, err, want)
-			}
-		}
-	}
-}
-
-func TestOpenAICheckAndProbe(t *testing.T) {
-	b, _ := Lookup("openai")
-	m := startOpenAI(t, &mockOpenAI{kind: serverVLLM, models: []string{"a", "b"}})
-	if err := b.Check(); err != nil {
-		t.Errorf("saw %v", err)
-	}
-	if got, want := fmt.Sprint(b.Probe()), "map[models:2 server:vLLM 0.11.0 server at:local]"; got != want {
-		t.Errorf("saw %s, want %s", got, want)
-	}
-	m.Close()
-	var missing *Unavailable
-	if err := b.Check(); !errors.As(err, &missing) || missing.Reason != ServerNotFound || missing.Remedy != openaiRemedy {
-		t.Errorf("no server: saw %v", err)
-	}
-	if _, err := openMock(t, nil); !errors.As(err, &missing) || missing.Reason != ServerNotFound {
-		t.Errorf("open without a server: saw %v", err)
-	}
-	if _, err := b.Open(t.Context(), Spec{ModelDir: t.TempDir()}); !errors.As(err, &missing) || missing.Reason != ModelNotFound {
-		t.Errorf("open without a model: saw %v", err)
-	}
-}
-
 // BenchmarkOpenAIPiece is what the client spends on one token: an event of vLLM's is taken apart and taken down.
 func BenchmarkOpenAIPiece(b *testing.B) {
 	data, err := os.ReadFile(filepath.Join("testdata", "openai", "vllm_completions.sse"))
@@ -490,4 +278,42 @@ func BenchmarkOpenAIPiece(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// BenchmarkOpenAIAnswer is an answer of many tokens that a server in this process sends as fast as it can: an upper bound of
+// what the client spends on each, with the reading, and with the server's own part.
+func BenchmarkOpenAIAnswer(b *testing.B) {
+	const tokens = 1000
+	data, err := os.ReadFile(filepath.Join("testdata", "openai", "vllm_completions.sse"))
+	if err != nil {
+		b.Fatal(err)
+	}
+	event, rest, _ := bytes.Cut(data, []byte("\n\n"))
+	event = append(event, "\n\n"...)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for range tokens {
+			_, _ = w.Write(event)
+			w.(http.Flusher).Flush()
+		}
+		_, _ = w.Write(rest)
+	}))
+	defer s.Close()
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		b.Fatal(err)
+	}
+	client := stream.New(u, stream.Options{})
+	defer client.Close()
+	q, err := newOpenAIQuestion(client, "/", map[string]any{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	a := &answer{}
+	for b.Loop() {
+		a.reset()
+		if err := q.ask(b.Context(), time.Now(), a); err != nil || len(a.arrived) < tokens {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/tokens, "ns/token")
 }
