@@ -12,7 +12,7 @@ import (
 // TestNoRunFindsItsPrompt runs jobs of several sizes in any order on servers with any number of slots: no prompt of a run
 // may find anything of itself, whatever the runs before it left behind.
 func TestNoRunFindsItsPrompt(t *testing.T) {
-	for seed := range uint64(6) {
+	for seed := range uint64(3) {
 		random := rand.New(rand.NewPCG(seed, 0))
 		m := startOllama(t, []int{1, 2, 4}[seed%3])
 		e := m.engine(t, false)
@@ -79,8 +79,8 @@ func TestPromptBeginsAsAFiller(t *testing.T) {
 	if err := j.(Readier).Ready(); err != nil {
 		t.Fatal(err)
 	}
-	for id := range e.cache.fillers {
-		word, err := workload.Decode([]int64{id})
+	for _, slot := range slices.Clone(m.slots) {
+		word, err := workload.Decode(slot.tokens)
 		if err != nil {
 			t.Fatal(err)
 		}

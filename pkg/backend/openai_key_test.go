@@ -130,6 +130,7 @@ model: tiny
 modes: [prefill, generate-cached]
 repetitions: 2
 warmups: 0
+min_window: 0s
 max_new_tokens: 1
 timeout: 20s
 backends: [openai]

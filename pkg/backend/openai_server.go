@@ -8,6 +8,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/banterhearts/bh/pkg/model"
@@ -100,6 +101,9 @@ func (e *openaiEngine) connect(ctx context.Context, spec Spec, folder *model.Fol
 	}
 	if e.given {
 		e.info["weights"] = folder.WeightsSHA256 // of what else a server serves, nobody knows
+	}
+	if e.ollama != nil && e.ollama.parallel > 0 {
+		e.info["parallel"] = strconv.Itoa(e.ollama.parallel)
 	}
 	if version != "" {
 		e.info["library"] = e.kind + " " + e.client.Redact(version)
