@@ -66,7 +66,7 @@ func (m *mockOllama) engine(t *testing.T, allow bool) *ollamaEngine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := ollamaOfUser(root, "0.17.4")
+	server := ollamaOfUser(root, "0.17.4", "")
 	t.Cleanup(server.client.Close)
 	m.models["m"] = nil
 	return &ollamaEngine{ctx: t.Context(), server: server, model: "m", eos: workload.EOS, cache: newOllamaCache(server, "m", allow)}

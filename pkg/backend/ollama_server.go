@@ -63,15 +63,16 @@ func ollamaAddress() *url.URL {
 	return &url.URL{Scheme: scheme, Host: net.JoinHostPort(host, port), Path: path}
 }
 
-func ollamaOfUser(root *url.URL, version string) *ollamaServer {
-	s := &ollamaServer{root: root, client: stream.New(root, stream.Options{}), version: version}
+// ollamaOfUser is a server of the user's; a key is for what may stand before it.
+func ollamaOfUser(root *url.URL, version, key string) *ollamaServer {
+	s := &ollamaServer{root: root, client: stream.New(root, stream.Options{Key: key}), version: version}
 	s.where = locality(s.client)
 	return s
 }
 
 // answering asks a server of the user's for its version, within the time of a check.
 func answering(ctx context.Context, root *url.URL) (*ollamaServer, error) {
-	s := ollamaOfUser(root, "")
+	s := ollamaOfUser(root, "", "")
 	ctx, cancel := context.WithTimeout(ctx, limitFor(s.client))
 	defer cancel()
 	var says struct {

@@ -89,7 +89,7 @@ func (e *openaiEngine) connect(ctx context.Context, spec Spec, folder *model.Fol
 		e.kind, version = detectServer(ctx, u)
 		where = locality(e.client)
 		if e.kind == serverOllama {
-			e.ollama = ollamaOfUser(serverRoot(u), version)
+			e.ollama = ollamaOfUser(serverRoot(u), version, os.Getenv(envOpenAIKey))
 		}
 	}
 	if err := e.choose(ctx, spec, folder); err != nil {
