@@ -109,6 +109,9 @@ func TestSlowOllamaOfTheUser(t *testing.T) {
 			}
 		})
 		t.Setenv(backend.EnvOllamaHost, server.URL)
+		if parallel == 2 { // the other way to name it, by which openai sees what it is
+			t.Setenv(backend.EnvOpenAIURL, server.URL)
+		}
 		b, _ := backend.Lookup("ollama")
 		if b.Probe()["server at"] != "local" {
 			t.Errorf("saw %v", b.Probe())
