@@ -108,7 +108,7 @@ func findPython() (pyenv.Python, error) {
 	if err == nil {
 		return py, nil
 	}
-	missing := &Unavailable{Reason: PythonNotFound, Detail: err.Error(), Remedy: "bh-run setup transformers"}
+	missing := &Unavailable{Reason: PythonNotFound, Detail: err.Error(), Remedy: "run `bh-run setup transformers`"}
 	if os.Getenv(pyenv.EnvVar) != "" {
 		missing.Remedy = "unset " + pyenv.EnvVar + ", or point it at a Python with the packages"
 	}

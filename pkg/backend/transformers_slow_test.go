@@ -4,6 +4,7 @@ package backend_test
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -277,6 +278,9 @@ func TestSlowTransformersSamplesLikeONNXRuntime(t *testing.T) {
 	prompt := padded([]int64{8, 2}, []int64{3, 1, 4, 1, 5}, []int64{2, 7}, []int64{6})
 	for _, way := range both {
 		c, _ := openPython(t, way.backend, f.Dir, way.settings)
+		first, _ := measured(t, c, backend.Task{Mode: record.Prefill, Prompt: prompt}, 0)
+		hot, _ := measured(t, c, backend.Task{Mode: record.Prefill, Prompt: prompt, Temperature: 5}, 0)
+		sameTokens(t, "prefill draws nothing", hot.Output, first.Output)
 		for seed := range int64(3) {
 			task := backend.Task{Mode: record.GenerateCached, Prompt: prompt, MaxNewTokens: 12, Temperature: 0.7, Seed: seed - 1}
 			job, err := engine.Prepare(task)
@@ -375,7 +379,26 @@ func TestSlowTransformersRefuse(t *testing.T) {
 			t.Errorf("%s: saw %v, want %s", name, err, c.want)
 		}
 	}
-	client, _ := openPython(t, "transformers-cpu", good.Dir, nil)
+	noNumbers := copied(func(dir string) {
+		rewrite(dir, model.WeightsFile, func(b []byte) []byte {
+			for i := 8 + int(binary.LittleEndian.Uint64(b)); i < len(b); i++ { // behind the header, whose length comes first
+				b[i] = 0xff
+			}
+			return b
+		})
+	})
+	client, _ := openPython(t, "transformers-cpu", noNumbers, nil)
+	for _, mode := range record.Modes() {
+		var broken *backend.RunError
+		err := client.Prepare(t.Context(), "cell", backend.Task{Mode: mode, Prompt: padded([]int64{1}), MaxNewTokens: 3}, slowLimit)
+		if err == nil {
+			_, err = client.Measure(t.Context(), "cell", 0, slowLimit)
+		}
+		if !errors.As(err, &broken) || broken.Reason != backend.OutputInvalid {
+			t.Errorf("%s of a model of NaN: saw %v, want %s", mode, err, backend.OutputInvalid)
+		}
+	}
+	client, _ = openPython(t, "transformers-cpu", good.Dir, nil)
 	for want, task := range map[string]backend.Task{
 		"saw 35 tokens, the model has 32 positions":   {Mode: record.Generate, Prompt: padded(slices.Repeat([]int64{1}, 30)), MaxNewTokens: 6},
 		"saw token 97, the vocabulary has 97":         {Mode: record.Prefill, Prompt: padded([]int64{1, 97})},

@@ -125,10 +125,12 @@ class Decoding:
         ids = torch.searchsorted(cumulative, thresholds, right=True).squeeze(1)
         return ids.clamp(max=logits.shape[-1] - 1)
 
-    def check(self) -> None:
-        """Refuses logits without a number. It is called after the clock: asking a GPU at every token would cost time."""
-        if self.highest and not bool(torch.isfinite(torch.stack(self.highest)).all()):
-            raise RunError("output_invalid", "saw logits that are not numbers")
+
+def check_numbers(highest: list[torch.Tensor]) -> None:
+    """Refuses logits without a number, by the highest of each choice. It is called after the clock: asking a GPU at every
+    token would cost time."""
+    if highest and not bool(torch.isfinite(torch.stack(highest)).all()):
+        raise RunError("output_invalid", "saw logits that are not numbers")
 
 
 class Job(ABC):
@@ -164,7 +166,7 @@ class Job(ABC):
 
 
 class Prefill(Job):
-    """One forward pass over the prompt; the next token is chosen after the clock has stopped."""
+    """One forward pass over the prompt; the likeliest next token is chosen after the clock has stopped."""
 
     def timed(self, passes: int) -> Result:
         self.engine.sync()
@@ -172,10 +174,9 @@ class Prefill(Job):
         logits = self.engine.forward(self.ids, attention_mask=self.mask, position_ids=self.positions, use_cache=False).logits
         self.engine.sync()
         latency = clock() - start
-        state = Decoding(self.task, self.engine.eos)
-        state.step(logits[:, -1])
-        state.check()
-        return Result(latency, state.out)
+        highest, chosen = logits[:, -1].max(dim=-1)
+        check_numbers([highest])
+        return Result(latency, [[token] for token in chosen.tolist()])
 
 
 class Generate(Job):
@@ -196,7 +197,7 @@ class Generate(Job):
             last = now
             if all(state.ended):
                 break
-        state.check()
+        check_numbers(state.highest)
         return Result(last - start, state.out, ttft, itl, sum(map(len, state.out)))
 
     def begin(self) -> torch.Tensor:
@@ -242,9 +243,11 @@ class Cached(Generate):
         self.places += [self.positions[:, n : n + 1].contiguous() for n in range(prompt, total)]
 
     def begin(self) -> torch.Tensor:
-        self.past = self.cache or self.engine.dynamic_cache()
-        if self.cache is not None:
-            self.cache.reset()
+        if self.cache is None:
+            self.past = self.engine.dynamic_cache()
+        else:
+            self.past = self.cache
+            self.past.reset()
         return self.ids
 
     def forward(self, step: int, feed: torch.Tensor) -> torch.Tensor:
@@ -571,7 +574,7 @@ class Server:
             import torch
             import transformers
         except ModuleNotFoundError as e:
-            raise Unavailable("python_not_found", f"{sys.executable}: {e}; bh-run setup transformers") from e
+            raise Unavailable("python_not_found", f"{sys.executable}: {e}; run `bh-run setup transformers`") from e
         except (ImportError, OSError) as e:
             raise Unavailable("library_failed", f"{sys.executable}: {describe(e)}") from e
         if gpu and not torch.cuda.is_available():

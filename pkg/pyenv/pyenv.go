@@ -124,8 +124,10 @@ func known(path, origin string) (Python, error) {
 	if err != nil {
 		return Python{}, err
 	}
-	if py, ok := found.Load(path); ok {
-		return py.(Python), nil
+	if known, ok := found.Load(path); ok {
+		py := known.(Python)
+		py.Origin = origin
+		return py, nil
 	}
 	py, err := examine(path)
 	if err != nil {
