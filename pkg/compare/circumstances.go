@@ -71,6 +71,9 @@ func isolationOf(groups []group) []Isolation {
 					flags[f]++
 				}
 			}
+			if r.steal == nil || r.foreign == nil {
+				i.NotObserved++
+			}
 			steal.add(r.steal)
 			foreign.add(r.foreign)
 			i.ForeignGPUProcs = largest(i.ForeignGPUProcs, r.foreignGPU)

@@ -107,11 +107,16 @@ func TestIsolation(t *testing.T) {
 	runs[0].Flags, runs[1].Flags = "cpu_steal,foreign_load", "foreign_load"
 	runs[0].CPUStealPct, runs[1].CPUStealPct = units.Ptr(units.Percent(2)), units.Ptr(units.Percent(0))
 	runs[2].ForeignGPUProcs = units.Ptr(int64(1))
+	whole := okRun("b", "s", 0, 9)
+	whole.CPUStealPct, whole.ForeignCPUPct = units.Ptr(units.Percent(0)), units.Ptr(units.Percent(3))
+	if b := analysed(t, Options{Resamples: 10}, append(slices.Clone(runs), whole)...).Isolation[1]; b.NotObserved != 0 || b.Runs != 1 {
+		t.Errorf("%+v", b)
+	}
 	i := analysed(t, Options{Resamples: 10}, runs...).Isolation[0]
 	if i.Runs != 3 || i.Flagged != 2 || !slices.Equal(i.Flags, []FlagCount{{"cpu_steal", 1}, {"foreign_load", 2}}) {
 		t.Errorf("%+v", i)
 	}
-	if i.StealKnown != 2 || *i.StealMeanPct != 1 || *i.StealMaxPct != 2 || i.ForeignMeanPct != nil || *i.ForeignGPUProcs != 1 {
+	if i.NotObserved != 3 || i.StealKnown != 2 || *i.StealMeanPct != 1 || *i.StealMaxPct != 2 || i.ForeignMeanPct != nil || *i.ForeignGPUProcs != 1 {
 		t.Errorf("%+v", i)
 	}
 }

@@ -176,17 +176,20 @@ type Agreement struct {
 
 // Isolation says how undisturbed the good runs of a backend were, over all modes.
 type Isolation struct {
-	Backend         string      `json:"backend"`
-	Runs            int64       `json:"runs"`
-	Flagged         int64       `json:"flagged"` // with at least one flag
-	Flags           []FlagCount `json:"flags"`   // sorted by flag
-	StealKnown      int64       `json:"steal_known"`
-	StealMeanPct    *float64    `json:"cpu_steal_mean_pct"`
-	StealMaxPct     *float64    `json:"cpu_steal_max_pct"`
-	ForeignKnown    int64       `json:"foreign_known"`
-	ForeignMeanPct  *float64    `json:"foreign_cpu_mean_pct"`
-	ForeignMaxPct   *float64    `json:"foreign_cpu_max_pct"`
-	ForeignGPUProcs *int64      `json:"foreign_gpu_processes_max"`
+	Backend string      `json:"backend"`
+	Runs    int64       `json:"runs"`
+	Flagged int64       `json:"flagged"` // with at least one flag
+	Flags   []FlagCount `json:"flags"`   // sorted by flag
+	// NotObserved counts the runs of which the foreign load or the steal is not known: without a flag, nobody knows that
+	// they were undisturbed.
+	NotObserved     int64    `json:"not_observed"`
+	StealKnown      int64    `json:"steal_known"`
+	StealMeanPct    *float64 `json:"cpu_steal_mean_pct"`
+	StealMaxPct     *float64 `json:"cpu_steal_max_pct"`
+	ForeignKnown    int64    `json:"foreign_known"`
+	ForeignMeanPct  *float64 `json:"foreign_cpu_mean_pct"`
+	ForeignMaxPct   *float64 `json:"foreign_cpu_max_pct"`
+	ForeignGPUProcs *int64   `json:"foreign_gpu_processes_max"`
 }
 
 // FlagCount counts the runs that carry a flag.

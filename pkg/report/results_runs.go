@@ -175,32 +175,43 @@ func engineAgainstHTTP(d *data) []Block {
 
 func isolation(d *data) []Block {
 	list := d.singleRuns().Isolation
+	if len(list) == 0 {
+		return nil
+	}
 	if !slices.ContainsFunc(list, func(i compare.Isolation) bool {
 		return i.Flagged > 0 || i.StealKnown > 0 || i.ForeignKnown > 0 || i.ForeignGPUProcs != nil
 	}) {
-		return nil
+		return []Block{para("Not observed: of no run is it on record what else ran beside it.")}
 	}
 	t := newTable("What disturbed the runs", []string{"Backend"},
-		[]string{"runs", "flagged", "cpu_steal_mean_pct", "cpu_steal_max_pct", "foreign_cpu_mean_pct", "foreign_cpu_max_pct", "foreign_gpu_processes_max"})
+		[]string{"runs", "flagged", "not_observed", "cpu_steal_mean_pct", "cpu_steal_max_pct", "foreign_cpu_mean_pct", "foreign_cpu_max_pct", "foreign_gpu_processes_max"})
 	t.table.Columns = append(t.table.Columns, Column{Name: "flags"})
 	for _, i := range list {
 		row := "runs.isolation, backend=" + i.Backend
 		n := func(v *float64, column string) Line { return d.statsNumber(v, row, column).cell() }
 		t.lines([]Line{phrase(i.Backend), d.countNumber(i.Runs, row, "runs"), d.countNumber(i.Flagged, row, "flagged"),
-			n(i.StealMeanPct, "cpu_steal_mean_pct"), n(i.StealMaxPct, "cpu_steal_max_pct"), n(i.ForeignMeanPct, "foreign_cpu_mean_pct"),
-			n(i.ForeignMaxPct, "foreign_cpu_max_pct"), n(float(i.ForeignGPUProcs), "foreign_gpu_processes_max"), phrase(flagWords(i.Flags))})
+			d.countNumber(i.NotObserved, row, "not_observed"), n(i.StealMeanPct, "cpu_steal_mean_pct"), n(i.StealMaxPct, "cpu_steal_max_pct"), n(i.ForeignMeanPct, "foreign_cpu_mean_pct"),
+			n(i.ForeignMaxPct, "foreign_cpu_max_pct"), n(float(i.ForeignGPUProcs), "foreign_gpu_processes_max"), phrase(flagWords(&i))})
 	}
-	t.note("flagged: good runs with a doubt about them; they are counted like the others. flags: codes of docs/reasons.md with the number of runs. steal: of the CPUs' time in a window, taken by other virtual machines; foreign: used by processes that are not the run's.")
+	t.note("flagged: good runs with a doubt about them; they are counted like the others. not_observed: good runs of which the foreign load or the steal is not known, as where a window is too short for the counters or the server is elsewhere; that they carry no flag of load does not say that nothing else ran. flags: codes of docs/reasons.md with the number of runs. steal: of the CPUs' time in a window, taken by other virtual machines; foreign: used by processes that are not the run's.")
 	return []Block{t.block()}
 }
 
-// flagWords lists flags with their counts.
-func flagWords(flags []compare.FlagCount) string {
-	parts := make([]string, len(flags))
-	for i, f := range flags {
-		parts[i] = fmt.Sprintf("%s %d", f.Flag, f.Runs)
+// flagWords lists flags with their counts, and calls none what somebody looked at.
+func flagWords(i *compare.Isolation) string {
+	parts := make([]string, len(i.Flags))
+	for k, f := range i.Flags {
+		parts[k] = fmt.Sprintf("%s %d", f.Flag, f.Runs)
 	}
-	return orElse(strings.Join(parts, ", "), "none")
+	switch {
+	case len(parts) > 0:
+		return strings.Join(parts, ", ")
+	case i.NotObserved == i.Runs:
+		return "not observed"
+	case i.NotObserved > 0:
+		return fmt.Sprintf("none in %d observed", i.Runs-i.NotObserved)
+	}
+	return "none"
 }
 
 func sessions(d *data) []Block {

@@ -102,13 +102,17 @@ func (d *data) runLimits() []Line {
 			lines = append(lines, phrase("Every backend ran in one worker process: what differs between processes is not in any interval."))
 		}
 	}
-	flagged, runs := int64(0), int64(0)
+	flagged, runs, unseen := int64(0), int64(0), int64(0)
 	for _, i := range r.Isolation {
-		flagged, runs = flagged+i.Flagged, runs+i.Runs
+		flagged, runs, unseen = flagged+i.Flagged, runs+i.Runs, unseen+i.NotObserved
 	}
 	if flagged > 0 {
 		lines = append(lines, prose("%s of %s good runs carry a flag, a doubt about what else ran or what they did (section 4, isolation); they are counted like the others.",
 			word(fmt.Sprint(flagged)), word(fmt.Sprint(runs))))
+	}
+	if runs > 0 && unseen > 0 {
+		lines = append(lines, prose("What else ran was not observed in %s of %s good runs: that they are not flagged for it says nothing.",
+			word(fmt.Sprint(unseen)), word(fmt.Sprint(runs))))
 	}
 	return lines
 }
