@@ -129,6 +129,8 @@ type Result struct {
 	Server   *ServerTimes // a server's own counters; nil where the backend is no server or does not tell
 	Cached   int64        // prompt tokens that came from a cache instead of being computed
 	Flags    []Flag       // doubts about this run
+	// CacheTold says that Cached is known, so that its 0 is a 0.
+	CacheTold bool
 }
 
 // ServerTimes is what a server says it spent, beside the client's clock.

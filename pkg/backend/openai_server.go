@@ -101,6 +101,8 @@ func (e *openaiEngine) connect(ctx context.Context, spec Spec, folder *model.Fol
 	}
 	if e.given {
 		e.info["weights"] = folder.WeightsSHA256 // of what else a server serves, nobody knows
+	} else {
+		e.info[InfoThreads] = ThreadsOfServer
 	}
 	if e.ollama != nil && e.ollama.parallel > 0 {
 		e.info["parallel"] = strconv.Itoa(e.ollama.parallel)

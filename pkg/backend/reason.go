@@ -1,6 +1,10 @@
 package backend
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/banterhearts/bh/pkg/record"
+)
 
 // Reason says in one word why a run has no measurements; docs/reasons.md lists them for readers of the records.
 type Reason string
@@ -75,6 +79,7 @@ const (
 	CPUSteal         Flag = "cpu_steal"
 	ForeignGPU       Flag = "foreign_gpu"
 	NotCooledDown    Flag = "not_cooled_down"
+	WorkElsewhere    Flag = record.FlagWorkElsewhere
 )
 
 // Flags describes every flag, for the documentation and the test that keeps it true.
@@ -88,6 +93,7 @@ func Flags() map[Flag]string {
 		ForeignLoad:      "Other processes used more than 5% of the CPUs' time in the window.",
 		CPUSteal:         "Other virtual machines took more than 1% of the CPUs' time in the window.",
 		ForeignGPU:       "Other processes computed on the GPU in the window.",
+		WorkElsewhere:    "A server did the work whose processes are not known, perhaps on another machine, so its power, memory and CPUs are null.",
 		NotCooledDown:    "The machine had not cooled down to where it began when the time for that was over.",
 	}
 }

@@ -29,6 +29,12 @@ var errNotDone = errors.New("the server ended its answer without saying that it 
 // ownSampler says in Info that above temperature 0 the server draws with its own random numbers, and not as sampler does.
 const ownSampler = "server"
 
+// InfoThreads is the key of Info that says ThreadsOfServer where the server chose its number of threads itself.
+const (
+	InfoThreads     = "threads"
+	ThreadsOfServer = "server"
+)
+
 // locality is all that a record says of where a server is.
 func locality(c *stream.Client) string {
 	if c.Local() {

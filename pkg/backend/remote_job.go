@@ -201,6 +201,7 @@ func (j *remoteJob) result(use cacheUse) (Result, error) {
 	if use.tokens != unknownTokens {
 		res.Cached = use.tokens
 	}
+	res.CacheTold = use.tokens != unknownTokens || res.Cached > 0
 	if res.Cached > 0 || use.suspected {
 		res.Flags = append(res.Flags, PromptCached)
 	}

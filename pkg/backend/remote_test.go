@@ -137,7 +137,7 @@ func TestStepsOfABatch(t *testing.T) {
 	ms := time.Millisecond
 	want := Result{Latency: 80 * ms, TTFT: 20 * ms, ITL: []time.Duration{30 * ms, 30 * ms}, Generated: 5,
 		Output: [][]int64{{18045, eosForTest}, {625, 262, 16931}}, Requests: []time.Duration{30 * ms, 80 * ms},
-		Server: &ServerTimes{Load: 3, Prefill: 15, Decode: 40}, Cached: 3, Flags: []Flag{PromptCached}}
+		Server: &ServerTimes{Load: 3, Prefill: 15, Decode: 40}, Cached: 3, CacheTold: true, Flags: []Flag{PromptCached}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("saw %+v, want %+v", got, want)
 	}

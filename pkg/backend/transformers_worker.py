@@ -26,6 +26,7 @@ import traceback
 from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any, Callable, Iterator
 
 if TYPE_CHECKING:
@@ -275,29 +276,31 @@ class Group:
         # PyTorch keeps its settings by context; a thread that is not given a copy of ours compiles by others.
         self.contexts = [contextvars.copy_context() for _ in jobs]
 
-    def together(self, work: Callable[[Job], Any]) -> tuple[list[Any], int]:
-        """Lets every request do its work; gives what came of it and the time from the start of all to the end of the last."""
+    def together(self, work: Callable[[Job], Any]) -> list[tuple[int, Any]]:
+        """Lets every request do its work; gives for each how long after the start of all it began, and what came of it."""
         start: list[int] = []
         gate = threading.Barrier(len(self.jobs), action=lambda: start.append(clock()))
 
-        def one(job: Job) -> Any:
+        def one(job: Job) -> tuple[int, Any]:
             gate.wait()
-            return work(job)
+            return clock() - start[0], work(job)
 
         ending = [t.submit(c.run, one, job) for t, c, job in zip(self.threads, self.contexts, self.jobs)]
         wait(ending)
-        latency = clock() - start[0]
-        return [e.result() for e in ending], latency
+        return [e.result() for e in ending]
 
     def run(self) -> Result:
-        """The latency is that of the last request to end; TTFT and gaps are means over the requests."""
-        results, latency = self.together(Job.run)
-        n = len(results)
+        """The rule is that of a batch, see concurrent.go: a step is over when every request has its token of that number or
+        has ended. Times are since the start of all."""
+        begun, results = zip(*self.together(Job.run))
+        times = [list(accumulate([after + r.ttft, *r.itl])) for after, r in zip(begun, results)]
+        steps = [max(t[min(k, len(t) - 1)] for t in times) for k in range(max(map(len, times)))]
+        prefill = results[0].ttft == 0
         return Result(
-            latency,
+            max(after + r.latency for after, r in zip(begun, results)),
             output=[tokens for r in results for tokens in r.output],
-            ttft=sum(r.ttft for r in results) // n,
-            itl=[sum(gaps) // n for gaps in zip(*(r.itl for r in results))],
+            ttft=0 if prefill else steps[0],
+            itl=[] if prefill else [b - a for a, b in pairwise(steps)],
             generated=sum(r.generated for r in results),
             requests=[r.latency for r in results],
         )

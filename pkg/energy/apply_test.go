@@ -71,3 +71,14 @@ func TestApplyLeavesOthersAlone(t *testing.T) {
 		}
 	}
 }
+
+// TestWorkElsewhereHasNoEnergy: the power of this machine is not that of a server whose processes are not known.
+func TestWorkElsewhereHasNoEnergy(t *testing.T) {
+	samples := every(50*ms, 0, 3000*ms, record.SourceCPUEstimate, "cpu", counterAt(func(s float64) float64 { return 40 * s }))
+	run := okRun("1", record.CPU, 1000*ms, 2000*ms, 8)
+	run.Flags = "prompt_cached," + record.FlagWorkElsewhere
+	Apply(run, samples)
+	if run.EnergyJoules != nil || run.PowerMeanW != nil || run.CPUPowerMeanW != nil || run.EnergyGrade != "" || run.EnergyReasons != WorkElsewhere {
+		t.Errorf("saw %+v, want no energy, and why", run)
+	}
+}

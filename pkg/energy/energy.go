@@ -24,6 +24,7 @@ const (
 // The reasons of a Result: why there is no figure, or no better grade.
 const (
 	NoSamples     = "no_samples"          // no samples cover the window
+	WorkElsewhere = "work_elsewhere"      // a server did the work, perhaps on another machine
 	NoPowerSource = "no_power_source"     // samples cover the window, but none has power of the run's device
 	CounterOnly   = "counter_only"        // no independent power reading to compare the counter with
 	PowerOnly     = "power_only"          // no energy counter to compare the integrated power with
@@ -89,6 +90,9 @@ func windowOf(run *record.Run) (Window, bool) {
 
 // fill writes r into the energy columns of run.
 func fill(run *record.Run, r Result, w Window) {
+	if run.Flagged(record.FlagWorkElsewhere) {
+		r = Result{Reasons: []string{WorkElsewhere}}
+	}
 	run.EnergyJoules = nil
 	run.PowerSamples = nil
 	if r.Joules != nil {

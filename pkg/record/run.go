@@ -2,6 +2,8 @@ package record
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/banterhearts/bh/pkg/units"
 )
@@ -83,6 +85,15 @@ type Run struct {
 }
 
 var _ Record = (*Run)(nil)
+
+// FlagWorkElsewhere is the flag of a run whose work was done by processes that are not known, perhaps on another machine:
+// this machine's power is not the run's.
+const FlagWorkElsewhere = "work_elsewhere"
+
+// Flagged says whether the run has a flag.
+func (r *Run) Flagged(code string) bool {
+	return slices.Contains(strings.Split(r.Flags, ","), code)
+}
 
 // Kind is SchemaRun.
 func (*Run) Kind() Schema { return SchemaRun }

@@ -95,6 +95,9 @@ func (s *session) watch() func() shares {
 // circumstances notes what belongs to the worker and the machine, and not to the window.
 func (s *session) circumstances(r *record.Run, step *matrix.Step) {
 	r.CPUAffinity = s.affinity
+	if s.opened.Info[backend.InfoThreads] == backend.ThreadsOfServer {
+		r.Threads = 0
+	}
 	r.ModelLoadNS = &s.opened.LoadNS
 	if c := s.warm[step.CellID()]; c != nil {
 		r.CompileNS, r.GraphBreaks = &c.NS, &c.GraphBreaks
@@ -107,6 +110,7 @@ func (s *session) circumstances(r *record.Run, step *matrix.Step) {
 		backend.CPUSteal:      r.CPUStealPct != nil && *r.CPUStealPct > maxStealPct,
 		backend.ForeignGPU:    r.ForeignGPUProcs != nil && *r.ForeignGPUProcs > 0,
 		backend.NotCooledDown: s.hot,
+		backend.WorkElsewhere: len(s.workers()) == 0,
 	} {
 		if doubt {
 			flags = append(flags, string(flag))

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/banterhearts/bh/pkg/backend"
 	"github.com/banterhearts/bh/pkg/backend/backendtest"
 	"github.com/banterhearts/bh/pkg/machine"
 	"github.com/banterhearts/bh/pkg/matrix"
@@ -94,7 +95,7 @@ func TestFlags(t *testing.T) {
 		"cpu_steal,foreign_gpu,foreign_load,not_cooled_down": {load: shares{steal: pct(2), foreign: pct(9)}, hot: true, gpus: units.Ptr[int64](2)},
 	} {
 		s := &session{run: &run{}, load: c.load, hot: c.hot}
-		s.opened, s.affinity = &worker.Opened{LoadNS: 5}, "0-1"
+		s.opened, s.affinity = &worker.Opened{LoadNS: 5, PIDs: []int{1}}, "0-1"
 		s.recent = []record.Sample{{TSUnixNS: 15, Device: "gpu:0", Processes: c.gpus}, {TSUnixNS: 99, Processes: units.Ptr[int64](50)}}
 		r := &record.Run{Device: record.GPU, StartUnixNS: units.Ptr[int64](10), EndUnixNS: units.Ptr[int64](20), Flags: c.given}
 		s.circumstances(r, &matrix.Step{RunID: "x/s0/r0"})
@@ -104,6 +105,17 @@ func TestFlags(t *testing.T) {
 		if c.gpus != nil && *r.ForeignGPUProcs != *c.gpus-1 {
 			t.Errorf("saw %d foreign processes on the GPU, want %d", *r.ForeignGPUProcs, *c.gpus-1)
 		}
+	}
+}
+
+// TestWorkElsewhere has a server whose processes nobody knows: the run says so, and claims no threads of the server's choice.
+func TestWorkElsewhere(t *testing.T) {
+	s := &session{run: &run{}}
+	s.opened = &worker.Opened{PIDs: []int{}, Info: map[string]string{backend.InfoThreads: backend.ThreadsOfServer}}
+	r := &record.Run{Device: record.CPU, Threads: 2, StartUnixNS: units.Ptr[int64](10), EndUnixNS: units.Ptr[int64](20)}
+	s.circumstances(r, &matrix.Step{RunID: "x/s0/r0"})
+	if !r.Flagged(record.FlagWorkElsewhere) || r.Threads != 0 || r.ForeignCPUPct != nil {
+		t.Errorf("saw %+v", r)
 	}
 }
 

@@ -76,8 +76,8 @@ func complete(r *record.Run, w *worker.Window) {
 	r.RequestNS, r.Recompiles = w.RequestNS, w.Recompiles
 	if w.Server != nil {
 		r.ServerLoadNS, r.ServerPrefillNS, r.ServerDecodeNS = &w.Server.LoadNS, &w.Server.PrefillNS, &w.Server.DecodeNS
-		r.CachedPromptTokens = &w.Cached
 	}
+	r.CachedPromptTokens = w.Cached
 	r.Flags = strings.Join(w.Flags, ",")
 }
 

@@ -42,7 +42,7 @@ func (s *session) step(ctx context.Context, step *matrix.Step) error {
 	}
 	complete(rec, w)
 	samples := append(s.taken(), s.sweep()...)
-	s.circumstances(rec, step)
+	s.circumstances(rec, step) // before the energy, which depends on the flags
 	energy.Apply(rec, s.recent)
 	s.forget(w.EndUnixNS)
 	// The run goes first: when the power fails between the two, its record already carries its energy.

@@ -3,6 +3,7 @@ package worker
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,10 +39,11 @@ type group struct{ jobs []backend.Job }
 
 var _ backend.Job = (*group)(nil)
 
-// Run implements Job. The latency is that of the last request to end; TTFT and gaps are means over the requests.
+// Run implements Job. All requests are let go at once; the times are since then.
 func (g *group) Run() (backend.Result, error) {
 	results, errs := make([]backend.Result, len(g.jobs)), make([]error, len(g.jobs))
-	gate := make(chan struct{})
+	begun := make([]time.Duration, len(g.jobs)) // since the gate opened, which on a busy machine is later than at once
+	gate := make(chan time.Time, len(g.jobs))
 	var ended sync.WaitGroup
 	for i, job := range g.jobs {
 		ended.Go(func() {
@@ -50,38 +52,35 @@ func (g *group) Run() (backend.Result, error) {
 					errs[i] = fmt.Errorf("panic: %v", p)
 				}
 			}()
-			<-gate
+			begun[i] = time.Since(<-gate)
 			results[i], errs[i] = job.Run()
 		})
 	}
 	start := time.Now()
-	close(gate)
+	for range g.jobs {
+		gate <- start
+	}
 	ended.Wait()
-	latency := time.Since(start)
 	if err := errors.Join(errs...); err != nil {
 		return backend.Result{}, err
 	}
-	return merge(results, latency), nil
+	return merge(results, begun), nil
 }
 
-// merge makes one result of those of requests that were in flight together.
-func merge(results []backend.Result, latency time.Duration) backend.Result {
+// merge makes one result of those of requests that were in flight together, by the rule that holds for a batch: a step is
+// over when every request has its token of that number or has ended. So TTFT and gaps sum to the latency here too.
+func merge(results []backend.Result, begun []time.Duration) backend.Result {
 	n := time.Duration(len(results))
-	out := backend.Result{Latency: latency}
-	gaps := len(results[0].ITL)
-	for _, r := range results {
-		gaps = min(gaps, len(r.ITL))
-	}
-	out.ITL = make([]time.Duration, gaps)
-	for _, r := range results {
-		out.TTFT += r.TTFT / n
-		for i := range out.ITL {
-			out.ITL[i] += r.ITL[i] / n
-		}
+	out := backend.Result{CacheTold: true}
+	steps := 0
+	for i, r := range results {
+		steps = max(steps, 1+len(r.ITL))
+		out.Latency = max(out.Latency, begun[i]+r.Latency)
 		out.Generated += r.Generated
 		out.Output = append(out.Output, r.Output...)
 		out.Requests = append(out.Requests, r.Latency)
 		out.Cached += r.Cached
+		out.CacheTold = out.CacheTold && r.CacheTold
 		out.Flags = append(out.Flags, r.Flags...)
 		if r.Server != nil {
 			if out.Server == nil {
@@ -92,7 +91,38 @@ func merge(results []backend.Result, latency time.Duration) backend.Result {
 			out.Server.Decode += r.Server.Decode / n
 		}
 	}
+	if slices.ContainsFunc(results, func(r backend.Result) bool { return r.Output == nil }) {
+		out.Output = nil
+	}
+	if results[0].TTFT > 0 { // not a prefill
+		out.TTFT, out.ITL = clock(results, begun, steps)
+	}
 	return out
+}
+
+// clock gives the time of the first step and the gaps between the later ones.
+func clock(results []backend.Result, begun []time.Duration, steps int) (ttft time.Duration, itl []time.Duration) {
+	at := make([]time.Duration, len(results)) // when each request had its latest token
+	var last time.Duration
+	for step := range steps {
+		var now time.Duration
+		for i, r := range results {
+			switch {
+			case step == 0:
+				at[i] = begun[i] + r.TTFT
+			case step <= len(r.ITL):
+				at[i] += r.ITL[step-1]
+			}
+			now = max(now, at[i])
+		}
+		if step == 0 {
+			ttft = now
+		} else {
+			itl = append(itl, now-last)
+		}
+		last = now
+	}
+	return ttft, itl
 }
 
 // Close implements Job.

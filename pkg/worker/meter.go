@@ -22,7 +22,7 @@ type meter struct {
 	itl                  []int64
 	requests             []int64
 	server               *Server
-	cached               int64
+	cached               *int64
 	flags                []string
 	last                 backend.Result
 }
@@ -65,7 +65,13 @@ func (m *meter) add(res backend.Result) {
 		m.server.PrefillNS += int64(res.Server.Prefill)
 		m.server.DecodeNS += int64(res.Server.Decode)
 	}
-	m.cached = max(m.cached, res.Cached)
+	if res.CacheTold {
+		most := res.Cached
+		if m.cached != nil {
+			most = max(most, *m.cached)
+		}
+		m.cached = &most
+	}
 	for _, f := range res.Flags {
 		if !slices.Contains(m.flags, string(f)) {
 			m.flags = append(m.flags, string(f))

@@ -80,13 +80,13 @@ type Window struct {
 	Generated   int64   `json:"tokens_generated"`
 	// Output is the token ids of each sequence in the last iteration, see backend.Result; null where a server does not tell.
 	Output        [][]int64 `json:"output"`
-	RequestNS     []int64   `json:"request_ns"`      // latency of each request, mean over iterations; null but with concurrency
-	RSSPeakBytes  *int64    `json:"rss_peak_bytes"`  // null where the system does not tell
-	VRAMPeakBytes *int64    `json:"vram_peak_bytes"` // null where there is no GPU, or it does not tell
-	GCs           int64     `json:"gcs"`             // garbage collections inside the window
-	Recompiles    *int64    `json:"recompiles"`      // compilations inside the window; null where nothing compiles
-	Server        *Server   `json:"server"`          // null where there is no server, or it does not tell
-	Cached        int64     `json:"cached_prompt_tokens"`
+	RequestNS     []int64   `json:"request_ns"`           // latency of each request, mean over iterations; null but with concurrency
+	RSSPeakBytes  *int64    `json:"rss_peak_bytes"`       // null where the system does not tell
+	VRAMPeakBytes *int64    `json:"vram_peak_bytes"`      // null where there is no GPU, or it does not tell
+	GCs           int64     `json:"gcs"`                  // garbage collections inside the window
+	Recompiles    *int64    `json:"recompiles"`           // compilations inside the window; null where nothing compiles
+	Server        *Server   `json:"server"`               // null where there is no server, or it does not tell
+	Cached        *int64    `json:"cached_prompt_tokens"` // null where nobody tells
 	Flags         []string  `json:"flags"`
 	// GapNS is the time between the end of the worker's previous window and the start of this one; 0 for the first
 	// window, and where something was prepared or warmed up in between.
