@@ -2,6 +2,7 @@ package compare
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -232,8 +233,8 @@ func modelsOf(groups []group) []ModelUse {
 	return out
 }
 
-// sessionsOf splits the variance of every cell with runs in several sessions.
-func sessionsOf(groups []group) []SessionSpread {
+// sessionsOf splits the variance of every cell with runs in several sessions, and adjusts the tests for their number.
+func sessionsOf(groups []group) ([]SessionSpread, error) {
 	out := []SessionSpread{}
 	for _, g := range groups {
 		for _, runs := range g.byScenario() {
@@ -258,7 +259,26 @@ func sessionsOf(groups []group) []SessionSpread {
 			out = append(out, s)
 		}
 	}
-	return out
+	return out, adjustSessions(out)
+}
+
+// adjustSessions fills in Holm's p values over the cells that were split.
+func adjustSessions(list []SessionSpread) error {
+	var p []float64
+	var tested []*SessionSpread
+	for i := range list {
+		if list[i].P != nil {
+			p, tested = append(p, *list[i].P), append(tested, &list[i])
+		}
+	}
+	adjusted, err := stats.Holm(p)
+	if err != nil {
+		return fmt.Errorf("sessions: %w", err)
+	}
+	for i, s := range tested {
+		s.PHolm = &adjusted[i]
+	}
+	return nil
 }
 
 // split fills in the components, or why there are none.
@@ -272,4 +292,6 @@ func (s *SessionSpread) split(samples []stats.Moments) {
 		return
 	}
 	s.BetweenSDMS, s.WithinSDMS, s.BetweenShare, s.F, s.P = &c.betweenSD, &c.withinSD, &c.betweenShare, &c.f, &c.p
+	effective := float64(s.N) / c.designEffect
+	s.DesignEffect, s.EffectiveN = &c.designEffect, &effective
 }

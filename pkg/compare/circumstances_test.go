@@ -180,8 +180,9 @@ func TestSplitVariance(t *testing.T) {
 	near(t, "between", c.betweenSD, 2.988071523335984)
 	near(t, "within", c.withinSD, 1.1338934190276817)
 	near(t, "share", c.betweenShare, 0.8741258741258741)
+	near(t, "design effect", c.designEffect, 3.097902097902098) // 1 + (34/10 - 1) times the share
 	alike, err := splitVariance([]stats.Moments{groups[0], groups[0]})
-	if err != nil || alike.betweenSD != 0 || alike.betweenShare != 0 {
+	if err != nil || alike.betweenSD != 0 || alike.betweenShare != 0 || alike.designEffect != 1 {
 		t.Errorf("equal groups: %+v, %v", alike, err)
 	}
 }
@@ -203,6 +204,16 @@ func TestSessions(t *testing.T) {
 	if math.Abs(*s[0].BetweenShare-0.8741258741258741) > 1e-9 {
 		t.Errorf("share %v", *s[0].BetweenShare)
 	}
+	near(t, "effective n", *s[0].EffectiveN, 10/3.097902097902098)
+	second := okRun("b", "s", 0, 20)
+	twice := append(slices.Clone(runs), second, second, second)
+	for i, ms := range []int64{20e6, 21e6, 23e6} {
+		r := &twice[len(runs)+i]
+		r.Session, r.Repetition, r.RunID, r.LatencyNS = int64(i/2), int64(i), second.RunID+string(rune('a'+i)), &ms
+	}
+	both := analysed(t, Options{Resamples: 10}, twice...).Sessions
+	near(t, "Holm", *both[0].PHolm, 2**both[0].P)
+	near(t, "Holm", *both[1].PHolm, *both[1].P)
 	single := analysed(t, Options{Resamples: 10}, runs[0], runs[3])
 	if x := single.Sessions[0]; x.BetweenShare != nil || x.Absent == "" {
 		t.Errorf("one run per session: %+v", x)

@@ -173,9 +173,13 @@ func AnalyseRuns(runs *Runs, cells []record.Cell, costs []record.Cost, opt Optio
 	names := labels(cells, costs)
 	groups := runs.grouped(names)
 	a := &RunAnalysis{
-		Statuses: runs.statuses(names), Isolation: isolationOf(groups), Sessions: sessionsOf(groups),
+		Statuses: runs.statuses(names), Isolation: isolationOf(groups),
 		Preparation: preparationOf(groups), Servers: serversOf(groups), InFlight: inFlightOf(groups), Models: modelsOf(groups),
 		Backends: []BackendRuns{}, Tests: []RunTests{}, Paradoxes: []Paradox{},
+	}
+	var err error
+	if a.Sessions, err = sessionsOf(groups); err != nil {
+		return nil, err
 	}
 	a.Agreement, a.AgreementByScenario = runs.agreement(groups)
 	for len(groups) > 0 {

@@ -210,6 +210,11 @@ type SessionSpread struct {
 	BetweenShare *float64 `json:"between_share"` // of the variance of one run, from 0 to 1
 	F            *float64 `json:"f"`
 	P            *float64 `json:"p"`
+	PHolm        *float64 `json:"p_holm"` // adjusted for the number of cells split
+	// DesignEffect is by how much the variance of the mean exceeds that of as many independent runs, and EffectiveN how many
+	// independent runs would say as much.
+	DesignEffect *float64 `json:"design_effect"`
+	EffectiveN   *float64 `json:"effective_n"`
 	Absent       string   `json:"absent"` // why the split could not be made
 }
 

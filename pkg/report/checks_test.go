@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/banterhearts/bh/pkg/compare"
 	"github.com/banterhearts/bh/pkg/cost"
 	"github.com/banterhearts/bh/pkg/manifest"
 	"github.com/banterhearts/bh/pkg/matrix"
@@ -87,6 +88,13 @@ func TestChecks(t *testing.T) {
 		{"Backends give the same tokens", func(in *Inputs) {
 			in.Runs.Outputs = map[OutputKey]map[string][]string{{"m", record.Prefill, "s"}: {"a": {"x", "y"}}}
 		}, pass, "equal in 1 tasks"},
+		{"Runs of a cell are independent", func(in *Inputs) { in.Stats.Runs = spreadOf(0.05) }, pass, "at most 10% of the variance is between sessions in 1 cells"},
+		{"Runs of a cell are independent", func(in *Inputs) { in.Stats.Runs = spreadOf(0.5) }, warn,
+			"in 1 of 1 cells more than 10% of the variance is between sessions: a prefill s design effect 4, 14 runs are worth 3.5"},
+		{"Runs of a cell are independent", func(in *Inputs) {
+			in.Stats.Runs = &compare.RunAnalysis{Sessions: []compare.SessionSpread{{Absent: "x"}}}
+		},
+			warn, "no cell could be split"},
 		{"No garbage collection in a measured window", func(in *Inputs) { in.Runs.GCSeen = 4 }, warn, "4 of 105"},
 		{"Artifacts are those of the manifest", func(in *Inputs) { in.Manifest.Artifacts[0].SHA256 = "bb" }, fail, "energy.parquet"},
 		{"Artifacts are those of the manifest", func(in *Inputs) { in.Manifest.Artifacts = nil }, warn, "not in the manifest"},
@@ -110,12 +118,20 @@ func TestChecks(t *testing.T) {
 	}
 }
 
+// spreadOf is a cell of two sessions of seven runs with a share of its variance between them.
+func spreadOf(share float64) *compare.RunAnalysis {
+	effect := 1 + 6*share
+	effective := 14 / effect
+	return &compare.RunAnalysis{Sessions: []compare.SessionSpread{{CellID: compare.CellID{Backend: "a", Mode: record.Prefill, Scenario: "s"},
+		Sessions: 2, N: 14, BetweenShare: &share, DesignEffect: &effect, EffectiveN: &effective}}}
+}
+
 func TestAllChecksPassWhereAllIsSound(t *testing.T) {
 	list := newData(sound(t)).checks()
 	for _, c := range list {
 		want := pass
-		if c.name == "Backends give the same tokens" {
-			want = skipped // there is one backend
+		if c.name == "Backends give the same tokens" || c.name == "Runs of a cell are independent" {
+			want = skipped // there is one backend, and one worker process
 		}
 		if c.outcome != want {
 			t.Errorf("%s: %s, %s", c.name, c.outcome, c.saw)

@@ -220,19 +220,23 @@ func sessions(d *data) []Block {
 		return nil
 	}
 	t := newTable("Latency between worker processes and within one, per backend and scenario", byBackendScenario,
-		[]string{"sessions", "runs", "mean_ms", "between_sd_ms", "within_sd_ms", "between_share", "F", "p"})
+		[]string{"sessions", "runs", "mean_ms", "between_sd_ms", "within_sd_ms", "between_share", "design_effect", "effective_n", "F", "p", "p_holm"})
 	var absent []string
+	tests := 0
 	for _, s := range list {
 		row := fmt.Sprintf("runs.sessions, backend=%s, mode=%s, scenario=%s", s.Backend, s.Mode, s.Scenario)
 		n := func(v *float64, column string) Line { return d.statsNumber(v, row, column).cell() }
 		t.lines([]Line{phrase(s.Backend), phrase(string(s.Mode)), phrase(s.Scenario), d.countNumber(int64(s.Sessions), row, "sessions"),
 			d.countNumber(int64(s.N), row, "n"), n(&s.MeanMS, "mean_ms"), n(s.BetweenSDMS, "between_sd_ms"), n(s.WithinSDMS, "within_sd_ms"),
-			n(s.BetweenShare, "between_share"), n(s.F, "f"), n(s.P, "p")})
+			n(s.BetweenShare, "between_share"), n(s.DesignEffect, "design_effect"), n(s.EffectiveN, "effective_n"), n(s.F, "f"), n(s.P, "p"), n(s.PHolm, "p_holm")})
+		if s.F != nil {
+			tests++
+		}
 		if s.Absent != "" {
 			absent = append(absent, s.Backend+" "+s.Scenario+": "+s.Absent)
 		}
 	}
-	t.note("A one-way random effects model: a session's own effect, and the rest. between_share: of the variance of one run, what differs between sessions; where it is large, more runs in one process do not make a figure surer, more processes do. F, p: whether sessions differ at all.")
+	t.note("A one-way random effects model: a session's own effect, and the rest. between_share: of the variance of one run, what differs between sessions; where it is large, more runs in one process do not make a figure surer, more processes do. design_effect: by how much the variance of the mean exceeds that of as many independent runs; effective_n: how many independent runs would say as much. F, p: whether sessions differ at all, a test for each cell, not adjusted; p_holm: adjusted for all %s of them.", word(fmt.Sprint(tests)))
 	if len(absent) > 0 {
 		t.note("Not split: %s.", word(names(absent)))
 	}

@@ -46,6 +46,9 @@ func distributions(d *data) []Block {
 		return nil
 	}
 	intro := para("All runs of a backend in all its scenarios are one sample here, as in the original report: the spread is that between short and long requests as much as that of repeating one. cv_within_pct leaves the scenarios out.")
+	if words := d.independenceWords(); words != "" {
+		blocks = append(blocks, Note{Warning, phrase(words)})
+	}
 	return append([]Block{intro}, blocks...)
 }
 

@@ -55,6 +55,9 @@ func testsOfRuns(d *data) []Block {
 			blocks = append(blocks, d.pairsOfRuns(&tests[i])...)
 		}
 	}
+	if words := d.independenceWords(); words != "" {
+		blocks = append(blocks, Note{Warning, phrase(words)})
+	}
 	return blocks
 }
 
