@@ -105,9 +105,8 @@ func checkBelowZero(d *data) (verdictKind, string) {
 // the same work differ by a few per cent, so more than this says that something else was running.
 const maxSpreadPct = 20
 
-func checkSpread(d *data) (verdictKind, string) {
-	var bad []string
-	seen := 0
+// noisyCells lists the cells whose runs are unlike, and counts those that have a standard deviation.
+func (d *data) noisyCells() (bad []string, seen int) {
 	for _, c := range d.cells {
 		if c.LatSDMS == nil || c.LatMeanMS == nil {
 			continue
@@ -117,6 +116,11 @@ func checkSpread(d *data) (verdictKind, string) {
 			bad = append(bad, fmt.Sprintf("%s %.1f%%", c.name(), pct))
 		}
 	}
+	return bad, seen
+}
+
+func checkSpread(d *data) (verdictKind, string) {
+	bad, seen := d.noisyCells()
 	switch {
 	case seen == 0:
 		return warn, "no cell has a standard deviation"

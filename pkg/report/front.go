@@ -36,6 +36,7 @@ func abstract(d *data) []Block {
 		return append(blocks, Note{Warning, phrase("No backend has a good run: this report has no results.")})
 	}
 	list := d.checks()
+	blocks = append(blocks, d.disturbed()...)
 	return append(blocks, List{Items: items}, para("Validation over all: %s (section 4, validation and sanity checks).", strong(overall(list).String())))
 }
 

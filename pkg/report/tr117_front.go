@@ -29,6 +29,7 @@ func abstract117(d *data) []Block {
 	if len(d.measuredModes()) == 0 {
 		return append(blocks, Note{Warning, phrase("No backend has a good run: this report has no results.")})
 	}
+	blocks = append(blocks, d.disturbed()...)
 	return append(blocks, List{Items: d.choices117()}, para("Validation over all: %s (section 4, validation and sanity checks).", strong(overall(d.checks()).String())))
 }
 

@@ -27,12 +27,12 @@ type criterion struct {
 // criteria are the lines of the decision matrix in a mode.
 func (d *data) criteria(mode record.Mode) []criterion {
 	list := []criterion{
-		d.criterion("Lowest mean latency", "ms", d.rankRuns(mode, byMean, ""), func(a, b string) string { return d.pairDoubt(mode, a, b) }),
-		d.criterion("Lowest cost", "USD per 1M tokens", d.rankMode(mode, costTotal, true), func(string, string) string { return d.costDoubt(mode) }),
+		d.criterion("Lowest mean latency", "ms", d.rankRuns(mode, byMean, ""), func(a, b string) string { return d.latencyDoubt(mode, a, b) }),
+		d.criterion("Lowest cost", "USD per 1M tokens", d.rankMode(mode, costTotal, true), func(a, b string) string { return d.costDoubt(mode, a, b) }),
 		d.criterion("Best median latency", "ms", d.rankRuns(mode, byP50, ""), func(a, b string) string { return d.medianDoubt(mode, a, b) }),
 		d.criterion("Lowest p95 latency", "ms", d.rankRuns(mode, byP95, ""), func(string, string) string { return "a description, not tested" }),
 		d.criterion("Most consistent", "% within a scenario", d.rankRuns(mode, byCV, ""), func(string, string) string { return "a description, not tested" }),
-		d.criterion("CPU only, lowest mean latency", "ms", d.rankRuns(mode, byMean, record.CPU), func(a, b string) string { return d.pairDoubt(mode, a, b) }),
+		d.criterion("CPU only, lowest mean latency", "ms", d.rankRuns(mode, byMean, record.CPU), func(a, b string) string { return d.latencyDoubt(mode, a, b) }),
 	}
 	return append(list, d.multiModel(mode))
 }
@@ -52,44 +52,6 @@ func (d *data) criterion(name, unit string, order []ranked, doubt func(first, ne
 	c.next, c.other = order[1].label, order[1].number
 	c.doubt = doubt(c.leader, c.next)
 	return c
-}
-
-// pairDoubt says whether the runs of two backends differ in their mean latency.
-func (d *data) pairDoubt(mode record.Mode, first, next string) string {
-	for _, t := range d.singleRuns().Tests {
-		if t.Mode != mode || t.Metric != compare.LatencyMS {
-			continue
-		}
-		for _, p := range t.Pairs {
-			if p.A != first && p.B != first || p.A != next && p.B != next {
-				continue
-			}
-			switch {
-			case p.PBonferroni == nil:
-				return fmt.Sprintf("not tested against %s: %s", next, p.Absent)
-			case p.Significant:
-				return fmt.Sprintf("separated from %s, p = %.2g after Bonferroni", next, *p.PBonferroni)
-			}
-			return fmt.Sprintf("not separated from %s, p = %.2g after Bonferroni", next, *p.PBonferroni)
-		}
-	}
-	return "not tested"
-}
-
-// costDoubt says how sure the ranking by cost is.
-func (d *data) costDoubt(mode record.Mode) string {
-	a := d.Stats.Find(mode, compare.TotalUSD, d.Method)
-	switch {
-	case a == nil || a.Default == nil || len(a.Default.Ranking.Ranks) == 0:
-		return "not tested"
-	case a.Default.Ranking.Sure:
-		return "separated from all others within scenarios"
-	}
-	tied := a.Default.Ranking.Ranks[0].TiedWith
-	if len(tied) == 0 {
-		return "not separated from all others within scenarios"
-	}
-	return "not separated from " + strings.Join(tied, ", ") + " within scenarios"
 }
 
 // medianDoubt says whether the intervals of two medians are apart.

@@ -202,7 +202,7 @@ func TestRequestReport(t *testing.T) {
 		"Paradox: latency_ms in generate-cached: transformers-gpu-compile has the lower mean", "It is more than noise", "paradox_1_latency",
 		"Scenario by scenario, transformers-gpu has the lower p50 in 2 of 2.",
 		"2 in dual_short", "HTTP on the machine itself", "sampled at temperature 0.7", "Synthetic prompts: 9 texts", "A backend has from 80 runs on",
-		"2 of 320 good runs carry a flag", "of 8 cells is above 0.1, which makes their intervals too narrow",
+		"2 of 320 good runs carry a flag", "between_share of none of 8 cells is above 0.1",
 		"a test for each cell, not adjusted; p_holm: adjusted for all 8 of them", "What else ran was not observed in 100 of 320 good runs", "Energy is measured and not charged", "separated from", "## 7 Reproducibility"} {
 		if !strings.Contains(md, want) {
 			t.Errorf("report.md lacks %q", want)
