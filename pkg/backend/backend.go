@@ -32,6 +32,8 @@ type Backend struct {
 	Probe func() map[string]string
 	// Open loads the model. A machine that cannot run it gives *Unavailable. nil where Command is set.
 	Open func(ctx context.Context, spec Spec) (Engine, error)
+	// CellSetup is roughly what preparing a cell takes beside running it, such as compiling; for estimates alone.
+	CellSetup time.Duration
 	// Command is the command line and the environment of a worker in another language, which speaks package worker's
 	// protocol; nil where bh-run itself is the worker. A machine that lacks what it needs gives *Unavailable.
 	Command func() (argv, env []string, err error)

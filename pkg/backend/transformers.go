@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"time"
 
 	"github.com/banterhearts/bh/pkg/atomicfile"
 	"github.com/banterhearts/bh/pkg/pyenv"
@@ -38,6 +39,9 @@ func init() {
 		{Name: "transformers-gpu-compile", Device: record.GPU, Summary: "PyTorch and transformers, torch.compile, CUDA"},
 	} {
 		compiles := strings.HasSuffix(b.Name, "-compile")
+		if compiles {
+			b.CellSetup = 20 * time.Second // of a 12-layer GPT-2 on two cores
+		}
 		b.Capabilities = transformersCapabilities(b.Device, compiles)
 		b.Check = func() error { return checkTransformers(b.Device, compiles) }
 		b.Install = install

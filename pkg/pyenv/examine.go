@@ -41,10 +41,11 @@ func examine(path string) (Python, error) {
 	if err := json.Unmarshal([]byte(out), &py); err != nil {
 		return Python{}, fmt.Errorf("saw %q, want what a Python says of itself: %w", out, err)
 	}
+	if missing := slices.DeleteFunc(slices.Clone(names), func(name string) bool { return py.Packages[name] != "" }); len(missing) > 0 {
+		return Python{}, fmt.Errorf("lacks %s", strings.Join(missing, ", "))
+	}
 	for _, name := range names {
 		switch have, want := py.Packages[name], packages[name]; {
-		case have == "":
-			return Python{}, fmt.Errorf("lacks the package %s", name)
 		case older(have, want):
 			return Python{}, fmt.Errorf("has %s %s, want at least %s", name, have, want)
 		}

@@ -58,6 +58,9 @@ func Find() (Python, error) {
 	}
 	cache, err := Dir()
 	if err != nil {
+		if py, ok := inEnvironment(".venv", ".venv"); ok == nil { // a machine without a cache folder may have this one
+			return py, nil
+		}
 		return Python{}, err
 	}
 	var seen []string

@@ -42,7 +42,9 @@ func Estimate(m *matrix.Matrix, c model.Config, step *matrix.Step, threads int) 
 		threads = step.Backend.Threads
 	}
 	once := taskTime(c, step, threads)
-	return max(once, m.MinWindow) + once*time.Duration(m.Warmups)/time.Duration(m.Repetitions)
+	b, _ := backend.Lookup(step.Backend.Name) // an unknown one is an obstacle
+	cell := b.CellSetup + once*time.Duration(m.Warmups)
+	return max(once, m.MinWindow) + cell/time.Duration(m.Repetitions)
 }
 
 // taskTime is one prefill, or one decoding of all new tokens.

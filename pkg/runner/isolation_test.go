@@ -165,3 +165,18 @@ func TestRecoveredByClock(t *testing.T) {
 		t.Error("a machine without sensors says that it has recovered")
 	}
 }
+// TestAServerThatWasThereIsLost: degraded means that nothing ran, which is not so of a server that answered before.
+func TestAServerThatWasThereIsLost(t *testing.T) {
+	gone := &backend.Unavailable{Reason: backend.ServerNotFound, Detail: "connection refused"}
+	for _, c := range []struct {
+		opened *worker.Opened
+		status record.Status
+		reason backend.Reason
+	}{{nil, record.Degraded, backend.ServerNotFound}, {&worker.Opened{}, record.Failed, backend.ServerLost}} {
+		r := &record.Run{}
+		(&session{opened: c.opened}).fail(r, gone)
+		if r.Status != c.status || r.Reason != string(c.reason) || r.Detail != gone.Detail {
+			t.Errorf("saw %s/%s %q, want %s/%s", r.Status, r.Reason, r.Detail, c.status, c.reason)
+		}
+	}
+}

@@ -156,6 +156,8 @@ func (s *session) fail(rec *record.Run, err error) {
 	var broken *backend.RunError
 	var crash *worker.CrashError
 	switch {
+	case errors.As(err, &missing) && missing.Reason == backend.ServerNotFound && s.opened != nil: // it was there before
+		setReason(rec, record.Failed, backend.ServerLost, missing.Detail)
 	case errors.As(err, &missing):
 		setReason(rec, record.Degraded, missing.Reason, missing.Detail)
 	case errors.As(err, &crash):

@@ -98,7 +98,7 @@ func reason(err error) string {
 
 const (
 	maxRefusal = 64 << 10 // bytes of an answer that are looked at for a message
-	maxMessage = 500      // bytes of a message that are passed on
+	maxMessage = 300      // bytes of a message that are passed on
 )
 
 // refusal is the error that an answer without success stands for.
@@ -113,7 +113,7 @@ func (c *Client) refusal(res *http.Response) error {
 // Message is what a server says in an error, whatever JSON or text it puts it into: {"error": "…"} (Ollama, TGI),
 // {"error": {"message": "…"}} (OpenAI, vLLM, llama-server), {"message": "…"} and {"detail": "…"} (vLLM). It holds no secret.
 func (c *Client) Message(data []byte) string {
-	text := c.Redact(strings.TrimSpace(message(data)))
+	text := c.Redact(strings.Join(strings.Fields(message(data)), " ")) // one line, as it goes into a record
 	if len(text) > maxMessage {
 		text = strings.ToValidUTF8(text[:maxMessage], "") + "…"
 	}
