@@ -82,7 +82,7 @@ func (d *data) agreementRemark(a *compare.Agreement) string {
 		return a.Absent
 	case a.Backend == a.Reference:
 		return "the reference itself"
-	case a.Temperature > 0 && (a.OwnSampler || d.ownSampler(a.Backend)):
+	case d.drawsItsOwn(a):
 		return "draws with random numbers of its own: low agreement is expected and says nothing about quality"
 	case a.Temperature > 0 && float64(a.FirstEqual) < drawsAlike*float64(a.Compared):
 		return fmt.Sprintf("parts at the first token in %d of %d runs: it draws with other random numbers, or computes other probabilities",
@@ -96,6 +96,11 @@ func (d *data) agreementRemark(a *compare.Agreement) string {
 // drawsAlike is the share of runs with the reference's first token from which on two backends are taken to sample with the
 // same random numbers: with numbers of their own they would share a first token only where it is nearly certain.
 const drawsAlike = 0.9
+
+// drawsItsOwn reports whether the backend's sampled tokens are drawn with random numbers that the reference does not have.
+func (d *data) drawsItsOwn(a *compare.Agreement) bool {
+	return a.Temperature > 0 && (a.OwnSampler || d.ownSampler(a.Backend))
+}
 
 // ownSampler reports whether a backend said of itself that it samples in its own way.
 func (d *data) ownSampler(label string) bool {

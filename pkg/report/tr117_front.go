@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/banterhearts/bh/pkg/compare"
@@ -146,17 +147,23 @@ func (d *data) paradoxFindings() []Line {
 		return []Line{phrase(noPair)}
 	}
 	var lines []Line
-	noise := 0
+	noise := map[record.Mode]int{}
 	for _, p := range d.singleRuns().Paradoxes {
 		if p.WithinNoise {
-			noise++
+			noise[p.Mode]++
 			continue
 		}
 		lines = append(lines, prose("Paradox: %s", word(p.Sentence)))
 	}
+	var counts []string
+	for _, mode := range d.measuredModes() {
+		if noise[mode] > 0 {
+			counts = append(counts, fmt.Sprintf("%d in %s", noise[mode], mode))
+		}
+	}
 	switch {
-	case noise > 0:
-		lines = append(lines, prose("Contradictions between the mean and the median, p95 or p99 that are within noise: %s.", word(fmt.Sprint(noise))))
+	case len(counts) > 0:
+		lines = append(lines, prose("Contradictions between the mean and the median, p95 or p99 that are within noise: %s.", word(strings.Join(counts, ", "))))
 	case len(lines) == 0:
 		lines = append(lines, phrase("No pair of backends is ordered otherwise by mean and by median, p95 or p99."))
 	}
@@ -170,8 +177,12 @@ func (d *data) agreementFinding() Line {
 		if a.Compared == 0 || a.Backend == a.Reference {
 			continue
 		}
+		if d.drawsItsOwn(&a) {
+			parts = append(parts, prose("%s in %s not comparable: draws with its own random numbers", strong(a.Backend), code(string(a.Mode))))
+			continue
+		}
 		row := fmt.Sprintf("runs.agreement, backend=%s, mode=%s", a.Backend, a.Mode)
-		parts = append(parts, prose("%s %s", strong(a.Backend), d.statsNumber(a.Share, row, "token_share").times(100, "per cent").suffixed("%")))
+		parts = append(parts, prose("%s in %s %s", strong(a.Backend), code(string(a.Mode)), d.statsNumber(a.Share, row, "token_share").times(100, "per cent").suffixed("%")))
 	}
 	if len(parts) == 0 {
 		return phrase("Token agreement: no two backends have tokens of the same tasks on record.")
@@ -190,7 +201,7 @@ func (d *data) agreementFinding() Line {
 func (d *data) references() []string {
 	var list []string
 	for _, a := range d.singleRuns().Agreement {
-		if a.Reference != "" && (len(list) == 0 || list[len(list)-1] != a.Reference) {
+		if a.Reference != "" && !slices.Contains(list, a.Reference) {
 			list = append(list, a.Reference)
 		}
 	}
@@ -203,10 +214,10 @@ func (d *data) choices117() []Line {
 	for _, mode := range d.measuredModes() {
 		for _, c := range d.criteria(mode) {
 			if c.leader == "" {
-				lines = append(lines, prose("%s: %s", word(c.name), word(c.doubt)))
+				lines = append(lines, prose("%s, %s: %s", word(c.name), code(string(mode)), word(c.doubt)))
 				continue
 			}
-			lines = append(lines, prose("%s: %s (%s).", word(c.name), strong(c.leader), word(c.doubt)))
+			lines = append(lines, prose("%s, %s: %s (%s).", word(c.name), code(string(mode)), strong(c.leader), word(c.doubt)))
 		}
 	}
 	return lines

@@ -66,7 +66,7 @@ func (d *data) pairsOfRuns(t *compare.RunTests) []Block {
 	if len(t.Pairs) == 0 {
 		return nil
 	}
-	pairs := newTable(fmt.Sprintf("Pairs by %s over all runs, %s: paired t tests", t.Metric, t.Mode), []string{"A", "B"},
+	pairs := newTable(fmt.Sprintf("Pairs by %s over all runs, %s: paired t tests", t.Metric, t.Mode), []string{"Mode", "A", "B"},
 		[]string{"n", "diff", "diff_pct", "ci_lower", "ci_upper", "t", "p", "p_bonferroni", "cohens_d"})
 	pairs.table.Columns = append(pairs.table.Columns, Column{Name: "significant"})
 	for _, p := range t.Pairs {
@@ -76,13 +76,13 @@ func (d *data) pairsOfRuns(t *compare.RunTests) []Block {
 		if p.N == 0 {
 			diff = n(nil, "diff")
 		}
-		pairs.lines([]Line{phrase(p.A), phrase(p.B), d.countNumber(int64(p.N), row, "n"), diff, n(p.DiffPct, "diff_pct"), n(p.CILower, "ci_lower"),
+		pairs.lines([]Line{phrase(string(t.Mode)), phrase(p.A), phrase(p.B), d.countNumber(int64(p.N), row, "n"), diff, n(p.DiffPct, "diff_pct"), n(p.CILower, "ci_lower"),
 			n(p.CIUpper, "ci_upper"), n(p.T, "t"), n(p.P, "p"), n(p.PBonferroni, "p_bonferroni"), n(p.CohensD, "cohens_d"), verdict(p.Significant, p.Absent)})
 	}
 	pairs.note("diff: mean of A less B over the n pairs of runs, with its 95% bootstrap interval (bias-corrected and accelerated). p_bonferroni: adjusted for the %s pairs tested.", word(fmt.Sprint(t.Tests)))
 	blocks := []Block{pairs.block()}
 	for _, w := range t.Warnings {
-		blocks = append(blocks, Note{Warning, phrase(t.Metric + ", " + strings.TrimSuffix(w, ".") + ".")})
+		blocks = append(blocks, Note{Warning, phrase(t.Metric + " in " + string(t.Mode) + ", " + strings.TrimSuffix(w, ".") + ".")})
 	}
 	return blocks
 }
@@ -140,13 +140,13 @@ func paradoxRow(p *compare.Paradox) string {
 
 // paradoxTable shows each order of each paradox.
 func (d *data) paradoxTable(list []compare.Paradox) Block {
-	t := newTable("Pairs whose order depends on the statistic", []string{"Metric", "A", "B", "Statistic"}, []string{"a", "b", "share", "paradox_share"})
+	t := newTable("Pairs whose order depends on the statistic", []string{"Mode", "Metric", "A", "B", "Statistic"}, []string{"a", "b", "share", "paradox_share"})
 	t.table.Columns = append(t.table.Columns, Column{Name: "first"}, Column{Name: "pick"})
 	for i := range list {
 		p := &list[i]
 		for _, o := range p.Orders {
 			row := paradoxRow(p) + ", statistic=" + o.Statistic
-			t.lines([]Line{phrase(p.Metric), phrase(p.A), phrase(p.B), phrase(o.Statistic), d.statsNumber(&o.A, row, "a").cell(), d.statsNumber(&o.B, row, "b").cell(),
+			t.lines([]Line{phrase(string(p.Mode)), phrase(p.Metric), phrase(p.A), phrase(p.B), phrase(o.Statistic), d.statsNumber(&o.A, row, "a").cell(), d.statsNumber(&o.B, row, "b").cell(),
 				d.statsNumber(&o.Share, row, "share").cell(), d.statsNumber(o.ParadoxShare, row, "paradox_share").cell(), phrase(orElse(o.First, "equal")), phrase(o.Pick)})
 		}
 	}
@@ -156,7 +156,7 @@ func (d *data) paradoxTable(list []compare.Paradox) Block {
 
 // crossingTable lists where the quantile functions of each paradox cross.
 func (d *data) crossingTable(list []compare.Paradox) Block {
-	t := newTable("Where the distributions cross, and who is lower in between", []string{"Metric", "A", "B", "Lower"}, []string{"from_percentile", "to_percentile", "mean_gap_ms", "crossing_at_ms"})
+	t := newTable("Where the distributions cross, and who is lower in between", []string{"Mode", "Metric", "A", "B", "Lower"}, []string{"from_percentile", "to_percentile", "mean_gap_ms", "crossing_at_ms"})
 	for i := range list {
 		p := &list[i]
 		for j, s := range p.Stretches {
@@ -165,7 +165,7 @@ func (d *data) crossingTable(list []compare.Paradox) Block {
 			if j < len(p.Crossings) {
 				at = &p.Crossings[j].Value
 			}
-			t.lines([]Line{phrase(p.Metric), phrase(p.A), phrase(p.B), phrase(s.First), d.statsNumber(&s.From, row, "from").cell(), d.statsNumber(&s.To, row, "to").cell(),
+			t.lines([]Line{phrase(string(p.Mode)), phrase(p.Metric), phrase(p.A), phrase(p.B), phrase(s.First), d.statsNumber(&s.From, row, "from").cell(), d.statsNumber(&s.To, row, "to").cell(),
 				d.statsNumber(&s.MeanGap, row, "mean_gap").cell(), d.statsNumber(at, row, "crossings.value").cell()})
 		}
 	}
@@ -199,7 +199,7 @@ func withinScenarios(d *data, metric, method string) []Block {
 			if strings.HasPrefix(w, "tr119 ") {
 				continue // of a design that this report does not show
 			}
-			blocks = append(blocks, Note{Warning, phrase(strings.TrimSuffix(w, ".") + ".")})
+			blocks = append(blocks, Note{Warning, prose("%s: %s.", code(string(mode)), word(strings.TrimSuffix(w, ".")))})
 		}
 	}
 	return blocks

@@ -164,7 +164,7 @@ func (d *data) realAnswer() Line {
 					n++
 				}
 			}
-			parts = append(parts, fmt.Sprintf("%d of %d within scenarios", n, a.Default.Tests))
+			parts = append(parts, fmt.Sprintf("%d of %d within scenarios of %s", n, a.Default.Tests, mode))
 		}
 	}
 	if len(parts) == 0 {

@@ -59,3 +59,28 @@ func TestHeadlineIsWithinScenarios(t *testing.T) {
 		}
 	}
 }
+
+// TestBulletsNameTheMode of a report about two.
+func TestBulletsNameTheMode(t *testing.T) {
+	runs := requestRuns()
+	for _, r := range requestRuns() {
+		r.Mode, r.RunID = record.Generate, "uncached/"+r.RunID
+		runs = append(runs, r)
+	}
+	d := newData(requests(t, runs))
+	for _, line := range append(d.choices117(), d.findings117()...) {
+		s := line.plain()
+		if strings.HasPrefix(s, "Runs: ") {
+			continue // of all modes
+		}
+		if !strings.Contains(s, "generate") {
+			t.Errorf("no mode in %q", s)
+		}
+	}
+	md := renderedMarkdown(t, d.Inputs)
+	for _, want := range []string{"| generate | ollama | onnxruntime-cpu |", "| generate-cached | ollama | onnxruntime-cpu |"} {
+		if !strings.Contains(md, want) {
+			t.Errorf("report.md lacks %q", want)
+		}
+	}
+}
