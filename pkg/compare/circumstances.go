@@ -179,6 +179,7 @@ func serversOf(groups []group) []ServerShare {
 		n := float64(s.Runs)
 		s.ClientMS, s.LoadMS, s.PrefillMS, s.DecodeMS = s.ClientMS/n, s.LoadMS/n, s.PrefillMS/n, s.DecodeMS/n
 		s.OverheadMS, s.OverheadP95 = sum(overhead)/n, sortedQuantile(sorted(overhead), 0.95)
+		s.UnaccountedMS = s.OverheadMS - s.LoadMS
 		s.OverheadPct = 100 * s.OverheadMS / s.ClientMS
 		out = append(out, s)
 	}

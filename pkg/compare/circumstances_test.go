@@ -149,7 +149,7 @@ func TestServers(t *testing.T) {
 		t.Fatalf("%+v", a.Servers)
 	}
 	s := a.Servers[0]
-	if s.Runs != 2 || s.ClientMS != 25 || s.PrefillMS != 4.5 || s.DecodeMS != 15 || s.LoadMS != 2 || s.OverheadMS != 5.5 || s.OverheadPct != 22 || s.CachedRuns != 1 {
+	if s.Runs != 2 || s.ClientMS != 25 || s.PrefillMS != 4.5 || s.DecodeMS != 15 || s.LoadMS != 2 || s.OverheadMS != 5.5 || s.UnaccountedMS != 3.5 || s.OverheadPct != 22 || s.CachedRuns != 1 {
 		t.Errorf("%+v", s)
 	}
 	if len(a.InFlight) != 1 {

@@ -234,17 +234,20 @@ type Preparation struct {
 
 // ServerShare sets what the client saw of a request beside what the server says it spent.
 type ServerShare struct {
-	Backend     string      `json:"backend"`
-	Mode        record.Mode `json:"mode"`
-	Runs        int         `json:"runs"` // whose server told its times
-	ClientMS    float64     `json:"client_mean_ms"`
-	LoadMS      float64     `json:"server_load_mean_ms"`
-	PrefillMS   float64     `json:"server_prefill_mean_ms"`
-	DecodeMS    float64     `json:"server_decode_mean_ms"`
-	OverheadMS  float64     `json:"overhead_mean_ms"` // client less prefill and decode
-	OverheadP95 float64     `json:"overhead_p95_ms"`
-	OverheadPct float64     `json:"overhead_pct"` // of the client's mean
-	CachedRuns  int64       `json:"cached_runs"`  // whose prompt came from a cache, at least in part
+	Backend    string      `json:"backend"`
+	Mode       record.Mode `json:"mode"`
+	Runs       int         `json:"runs"` // whose server told its times
+	ClientMS   float64     `json:"client_mean_ms"`
+	LoadMS     float64     `json:"server_load_mean_ms"`
+	PrefillMS  float64     `json:"server_prefill_mean_ms"`
+	DecodeMS   float64     `json:"server_decode_mean_ms"`
+	OverheadMS float64     `json:"overhead_mean_ms"` // client less prefill and decode
+	// UnaccountedMS is client less prefill, decode and load: what is in no clock of the server's, waiting for its turn among
+	// concurrent requests included.
+	UnaccountedMS float64 `json:"overhead_without_load_mean_ms"`
+	OverheadP95   float64 `json:"overhead_p95_ms"`
+	OverheadPct   float64 `json:"overhead_pct"` // of the client's mean
+	CachedRuns    int64   `json:"cached_runs"`  // whose prompt came from a cache, at least in part
 }
 
 // InFlight shows whether the requests of a concurrent scenario were in flight together.
@@ -252,7 +255,7 @@ type InFlight struct {
 	CellID
 	Concurrency int64   `json:"concurrency"`
 	Runs        int     `json:"runs"`
-	MakespanMS  float64 `json:"makespan_mean_ms"` // from the start of the first request to the end of the last
+	MakespanMS  float64 `json:"makespan_mean_ms"` // from the release of all requests to the end of the last
 	RequestMS   float64 `json:"request_mean_ms"`  // of one request
 	InFlight    float64 `json:"in_flight_mean"`   // sum of the requests' latencies over the makespan
 	Least       float64 `json:"in_flight_min"`

@@ -16,7 +16,7 @@ func (d *data) latencyWords() string {
 		return "wall time of the work, as the archived runs were measured."
 	}
 	if d.Matrix != nil && d.Matrix.MinWindow == 0 {
-		return "wall time of one run of the work, at the client where the backend is a server; of several requests in flight, from the start of the first to the end of the last."
+		return "wall time of one run of the work, at the client where the backend is a server; of several requests in flight, from their release to the end of the last."
 	}
 	return "wall time of one repetition of the work; a short run is repeated inside one window until the window is long enough for the power sensor."
 }

@@ -48,7 +48,7 @@ func inFlight(d *data) []Block {
 			apart++
 		}
 	}
-	t.note("makespan: from the start of the first request to the end of the last, the latency of the run. in_flight: sum of the requests' latencies over the makespan; 1 would be one after the other, the number of requests all of the time together.")
+	t.note("makespan: from the moment when all requests are released to the end of the last, the latency of the run. in_flight: sum of the requests' latencies over the makespan; 1 would be one after the other, the number of requests all of the time together. Below 1, part of the makespan was nobody's latency: between their release and their start requests waited to be scheduled. Time to the first token and gaps are those of a batch, counted from the release: a step is over when every request has its token of that number or has ended.")
 	blocks := []Block{t.block()}
 	if apart > 0 {
 		blocks = append(blocks, Note{Warning, prose("In %s of %s rows some run had its requests one after the other.", word(fmt.Sprint(apart)), word(fmt.Sprint(len(list))))})
@@ -149,33 +149,53 @@ func preparation(d *data) []Block {
 			n(p.CompileSumMS, "compile_sum_ms"), n(p.CompileMaxMS, "compile_max_ms"), n(float(p.GraphBreaks), "graph_breaks_max"),
 			d.countNumber(p.Recompiled, row, "recompiled_runs")})
 	}
-	t.note("None of it is part of any latency. sessions: worker processes that told how long they loaded the model. compiled_cells: scenarios of a session for which something was compiled, before the first measured run. graph_breaks: places where the compiler fell back to the interpreter. recompiled_runs: measured runs with a compilation inside the window, which should be none.")
+	t.note("None of it is part of any latency. sessions: worker processes that told how long they loaded the model. compiled_cells: scenarios of a session for which something was compiled, before the first measured run. compile_sum: over all of them; what is compiled for one scenario depends on the order in which they were prepared, as those that share a compiled graph find it compiled and count 0, so that the sum, of a session at a time, is the figure that means something. graph_breaks: places where the compiler fell back to the interpreter. recompiled_runs: measured runs with a compilation inside the window, which should be none.")
 	return []Block{t.block()}
 }
 
 func engineAgainstHTTP(d *data) []Block {
-	list := d.singleRuns().Servers
+	list, silent := d.singleRuns().Servers, d.silentServers()
 	if len(list) == 0 {
-		return nil
+		return silent
 	}
 	t := newTable("What the client saw and what the server says it spent, mean over runs", byBackendMode,
-		[]string{"runs", "client_ms", "server_load_ms", "server_prefill_ms", "server_decode_ms", "overhead_ms", "overhead_p95_ms", "overhead_pct", "cached_runs"})
+		[]string{"runs", "client_ms", "server_load_ms", "server_prefill_ms", "server_decode_ms", "overhead_ms", "overhead_without_load_ms", "overhead_p95_ms", "overhead_pct", "cached_runs"})
 	cached := int64(0)
 	for _, s := range list {
 		row := fmt.Sprintf("runs.servers, backend=%s, mode=%s", s.Backend, s.Mode)
 		n := func(v float64, column string) Line { return d.statsNumber(&v, row, column).cell() }
 		t.lines([]Line{phrase(s.Backend), phrase(string(s.Mode)), d.countNumber(int64(s.Runs), row, "runs"), n(s.ClientMS, "client_mean_ms"),
 			n(s.LoadMS, "server_load_mean_ms"), n(s.PrefillMS, "server_prefill_mean_ms"), n(s.DecodeMS, "server_decode_mean_ms"),
-			n(s.OverheadMS, "overhead_mean_ms"), n(s.OverheadP95, "overhead_p95_ms"), n(s.OverheadPct, "overhead_pct"),
+			n(s.OverheadMS, "overhead_mean_ms"), n(s.UnaccountedMS, "overhead_without_load_mean_ms"), n(s.OverheadP95, "overhead_p95_ms"), n(s.OverheadPct, "overhead_pct"),
 			d.countNumber(s.CachedRuns, row, "cached_runs")})
 		cached += s.CachedRuns
 	}
-	t.note("client: latency of one request at the client, the mean of those in flight together. overhead: client less the server's own prefill and decode: HTTP, tokenisation, sampling outside the server's clock, and what the server spends looking up its loaded model. The engine's share is what a backend in process has to be set beside.")
+	t.note("client: latency of one request at the client, the mean of those in flight together. overhead: client less the server's own prefill and decode: HTTP, tokenisation, sampling outside the server's clock, what the server spends looking up its loaded model, and, with a batch or requests in flight together, waiting inside the server for a turn. overhead_without_load: the same less server_load; the waiting is still in it, as no server tells it apart. The engine's share is what a backend in process has to be set beside.")
 	blocks := []Block{t.block()}
 	if cached > 0 {
 		blocks = append(blocks, Note{Warning, prose("%s runs took prompt tokens from a cache: their prefill and time to first token are those of less work.", word(fmt.Sprint(cached)))})
 	}
-	return blocks
+	return append(blocks, silent...)
+}
+
+// silentServers names the backends with good runs that work through a server which tells no times of its own.
+func (d *data) silentServers() []Block {
+	if d.Manifest == nil {
+		return nil
+	}
+	var list []string
+	for _, b := range d.singleRuns().Backends {
+		name, _, _ := strings.Cut(b.Backend, " (")
+		told := slices.ContainsFunc(d.singleRuns().Servers, func(s compare.ServerShare) bool { return s.Backend == b.Backend && s.Mode == b.Mode })
+		if b.OK > 0 && !told && d.Manifest.Backends[name]["server"] != "" {
+			list = append(list, b.Backend+" in "+string(b.Mode))
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	return []Block{Note{Remark, prose("Not split: %s. The server tells no times of its own over this interface, so that what HTTP and waiting take is in the latency and cannot be told from the engine.",
+		word(strings.Join(list, ", ")))}}
 }
 
 func isolation(d *data) []Block {
