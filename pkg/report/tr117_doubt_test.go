@@ -37,7 +37,7 @@ func TestAbstractSaysDisturbance(t *testing.T) {
 // which takes repetitions for independent, says otherwise.
 func TestHeadlineIsWithinScenarios(t *testing.T) {
 	p := func(v float64) *float64 { return &v }
-	within := compare.PairRatio{A: "a", B: "b", Ratio: 0.5, PHolm: p(0.2)}
+	within := compare.PairRatio{A: "a", B: "b", Scenarios: 7, Ratio: 0.5, PHolm: p(0.2)}
 	over := compare.RunPair{A: "b", B: "a", Diff: 3, PBonferroni: p(0.001), Significant: true}
 	set := func() *data {
 		return &data{Inputs: &Inputs{Stats: &compare.Document{
@@ -48,9 +48,9 @@ func TestHeadlineIsWithinScenarios(t *testing.T) {
 		change func()
 		want   string
 	}{
-		{func() {}, "not separated from b within scenarios, p = 0.2 after Holm; the test over all runs says otherwise: separated from b, p = 0.001 after Bonferroni"},
-		{func() { within.Significant, within.PHolm = true, p(0.01) }, "separated from b within scenarios, p = 0.01 after Holm"},
-		{func() { within.Ratio = 2 }, "b is the lower one within scenarios, p = 0.01 after Holm; the test over all runs says otherwise: separated from b, p = 0.001 after Bonferroni"},
+		{func() {}, "not separated from b within 7 scenarios, p = 0.2 after Holm; the test over all runs says otherwise: separated from b, p = 0.001 after Bonferroni"},
+		{func() { within.Significant, within.PHolm = true, p(0.01) }, "separated from b within 7 scenarios, p = 0.01 after Holm"},
+		{func() { within.Ratio = 2 }, "b is the lower one within 7 scenarios, p = 0.01 after Holm; the test over all runs says otherwise: separated from b, p = 0.001 after Bonferroni"},
 		{func() { within.PHolm, within.Absent = nil, "one scenario" }, "not tested against b within scenarios: one scenario; over all runs, which takes repetitions for independent, separated from b, p = 0.001 after Bonferroni"},
 	} {
 		c.change()
