@@ -120,3 +120,12 @@ func TestOwnTimeIsCounted(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkReadLoad is what watching the load costs between two runs.
+func BenchmarkReadLoad(b *testing.B) {
+	for b.Loop() {
+		if _, err := ReadLoad(os.Getpid()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -2,6 +2,7 @@ package machine
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -93,14 +94,21 @@ func (l *Load) add(proc string, pid int) {
 // Tree lists a process and its living children, theirs, and so on.
 func Tree(root int) []int { return tree("/proc", root, nil) }
 
+// tree reads the children of every thread, as any thread may have started one. Package filepath's Glob does the same, and
+// takes three times as long.
 func tree(proc string, pid int, out []int) []int {
 	out = append(out, pid)
-	lists, err := filepath.Glob(filepath.Join(proc, strconv.Itoa(pid), "task/*/children"))
+	tasks := filepath.Join(proc, strconv.Itoa(pid), "task")
+	dir, err := os.Open(tasks)
 	if err != nil {
-		return out // the pattern is ours
+		return out // it has ended
 	}
-	for _, list := range lists {
-		children, err := os.ReadFile(list)
+	names, err := dir.Readdirnames(-1)
+	if err = errors.Join(err, dir.Close()); err != nil {
+		return out // as above
+	}
+	for _, name := range names {
+		children, err := os.ReadFile(tasks + "/" + name + "/children")
 		if err != nil {
 			continue // the thread has ended
 		}
