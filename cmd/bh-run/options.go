@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"net/url"
 	"os"
 	"slices"
 	"strings"
@@ -41,14 +43,32 @@ func (s *Servers) flags() []urfave.Flag {
 	set := func(name string) func(*urfave.Context, string) error {
 		return func(_ *urfave.Context, value string) error { return os.Setenv(name, value) }
 	}
+	address := func(flag, name string) func(*urfave.Context, string) error {
+		return func(_ *urfave.Context, value string) error {
+			return errors.Join(checkAddress(flag, value), os.Setenv(name, value))
+		}
+	}
 	return []urfave.Flag{
 		&urfave.StringFlag{Name: "ollama-url", Usage: "`URL` of an Ollama server; default: $" + backend.EnvOllamaHost + ", else one of our own",
-			Destination: &s.OllamaURL, Action: set(backend.EnvOllamaHost)},
+			Destination: &s.OllamaURL, Action: address("ollama-url", backend.EnvOllamaHost)},
 		&urfave.StringFlag{Name: "openai-url", Usage: "`URL` of a server with OpenAI's API, whose key is in $OPENAI_API_KEY; default: $" +
-			backend.EnvOpenAIURL + ", else $OPENAI_BASE_URL, else Ollama", Destination: &s.OpenAIURL, Action: set(backend.EnvOpenAIURL)},
+			backend.EnvOpenAIURL + ", else $OPENAI_BASE_URL, else Ollama", Destination: &s.OpenAIURL, Action: address("openai-url", backend.EnvOpenAIURL)},
 		&urfave.StringFlag{Name: "openai-model", Usage: "`NAME` of the model there; default: $" + backend.EnvOpenAIModel + ", else the only one",
 			Destination: &s.OpenAIModel, Action: set(backend.EnvOpenAIModel)},
 	}
+}
+
+// checkAddress refuses what cannot be the address of a server; a host alone stands for http.
+func checkAddress(flag, value string) error {
+	text := value
+	if !strings.Contains(text, "://") {
+		text = "http://" + text
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" { // the error would repeat a password
+		return cli.BadInputf("--%s: saw no address of a server, want one such as http://127.0.0.1:8000", flag)
+	}
+	return nil
 }
 
 // hidden is the command line as it may be published: without the addresses of servers.

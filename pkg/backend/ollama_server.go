@@ -21,7 +21,7 @@ const EnvOllamaHost = "OLLAMA_HOST"
 
 const (
 	ollamaDefault = "127.0.0.1:11434"
-	ollamaRemedy  = "run `ollama serve`, or unset $" + EnvOllamaHost
+	ollamaRemedy  = "run `ollama serve`, or give neither --ollama-url nor $" + EnvOllamaHost
 	ollamaMissing = "run `bh-run setup ollama`"
 )
 
@@ -48,6 +48,11 @@ func ollamaAddress() *url.URL {
 		scheme, rest, port = "http", text, "11434"
 	}
 	hostPort, path, _ := strings.Cut(rest, "/")
+	var user *url.Userinfo
+	if at := strings.LastIndexByte(hostPort, '@'); at >= 0 {
+		name, password, _ := strings.Cut(hostPort[:at], ":")
+		user, hostPort = url.UserPassword(name, password), hostPort[at+1:]
+	}
 	host, given, err := net.SplitHostPort(hostPort)
 	if err != nil {
 		host = strings.Trim(hostPort, "[]")
@@ -60,7 +65,7 @@ func ollamaAddress() *url.URL {
 	case ip != nil && ip.IsUnspecified():
 		host = "::1"
 	}
-	return &url.URL{Scheme: scheme, Host: net.JoinHostPort(host, port), Path: path}
+	return &url.URL{Scheme: scheme, User: user, Host: net.JoinHostPort(host, port), Path: path}
 }
 
 // ollamaOfUser is a server of the user's; a key is for what may stand before it.
@@ -96,7 +101,7 @@ func findOllama(ctx context.Context) (*ollamaServer, error) {
 	if root := ollamaAddress(); root != nil {
 		s, err := answering(ctx, root)
 		if err != nil && ctx.Err() == nil {
-			return nil, &Unavailable{Reason: ServerNotFound, Detail: "$" + EnvOllamaHost + " names a server that does not answer: " + err.Error(),
+			return nil, &Unavailable{Reason: ServerNotFound, Detail: "the server of --ollama-url or $" + EnvOllamaHost + " does not answer as Ollama does: " + err.Error(),
 				Remedy: ollamaRemedy}
 		}
 		return s, err

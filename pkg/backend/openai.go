@@ -103,7 +103,7 @@ func limitFor(c *stream.Client) time.Duration {
 	return remoteCheckLimit
 }
 
-const openaiRemedy = "start the server, or unset $" + EnvOpenAIURL + " and $" + envOpenAIBase
+const openaiRemedy = "start the server, or give neither --openai-url nor $" + EnvOpenAIURL + " nor $" + envOpenAIBase
 
 func checkOpenAI() error {
 	u, err := openaiURL()

@@ -72,7 +72,7 @@ func TestFindTakesNoOtherThanTheUsers(t *testing.T) {
 	apart(t)
 	script(t, interpreter(".venv"), says(whole))
 	for name, text := range map[string]string{
-		"lacks torch": says(strings.Replace(whole, "2.15.0+cu132", "", 1)),
+		"lacks torch":             says(strings.Replace(whole, "2.15.0+cu132", "", 1)),
 		"has transformers 4.46.3": says(strings.Replace(whole, "5.23.0", "4.46.3", 1)),
 		"saw \"hello\"":           "echo hello",
 		"exit status 3: boom":     "echo; echo boom >&2; exit 3",

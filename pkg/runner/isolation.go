@@ -4,6 +4,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/banterhearts/bh/pkg/backend"
 	"github.com/banterhearts/bh/pkg/machine"
@@ -66,6 +67,16 @@ type shares struct {
 	steal, foreign *units.Percent // null where it is not known
 }
 
+// reading is what the CPUs' counters said, and when.
+type reading struct {
+	load machine.Load
+	at   time.Time
+}
+
+// freshLoad is how old the reading at the end of a window may be to serve as that at the start of the next one: reading takes
+// a third of a millisecond, which is a good part of the time between two runs.
+const freshLoad = 20 * time.Millisecond
+
 // watch reads the CPUs' counters and returns what reads them again and tells the difference. The run's own processes are
 // the worker, the servers that work for it, and this one, which samples.
 func (s *session) watch() func() shares {
@@ -74,10 +85,15 @@ func (s *session) watch() func() shares {
 	if s.opened.PIDs == nil {
 		own = own[:1] // the worker is this process's child
 	}
-	before, err := machine.ReadLoad(own...)
+	before, err := s.latest.load, error(nil)
+	if time.Since(s.latest.at) > freshLoad {
+		before, err = machine.ReadLoad(own...)
+	}
 	return func() shares {
 		after, errAfter := machine.ReadLoad(own...)
+		s.latest = reading{load: after, at: time.Now()}
 		if err != nil || errAfter != nil {
+			s.latest = reading{}
 			return shares{} // not Linux
 		}
 		steal, foreign, ok := after.Since(before)

@@ -165,6 +165,7 @@ func TestRecoveredByClock(t *testing.T) {
 		t.Error("a machine without sensors says that it has recovered")
 	}
 }
+
 // TestAServerThatWasThereIsLost: degraded means that nothing ran, which is not so of a server that answered before.
 func TestAServerThatWasThereIsLost(t *testing.T) {
 	gone := &backend.Unavailable{Reason: backend.ServerNotFound, Detail: "connection refused"}

@@ -26,6 +26,7 @@ type session struct {
 	missing  error                      // why the backend cannot work here, once that is known
 	crashes  int                        // in a row
 	load     shares                     // what others did on the CPUs during the last window
+	latest   reading                    // of the CPUs' counters, at the end of the last window
 	before   []record.Sample            // taken between the last window and the present one, not handed over yet
 }
 
@@ -166,6 +167,10 @@ func (s *session) fail(rec *record.Run, err error) {
 		s.crashes++
 	case errors.As(err, &broken):
 		setReason(rec, record.Failed, broken.Reason, broken.Detail)
+		if broken.Reason == backend.ServerLost { // a new worker starts a server of its own anew
+			s.stop()
+			s.crashes++
+		}
 	default:
 		setReason(rec, record.Failed, backend.RunFailed, err.Error())
 	}

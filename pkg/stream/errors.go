@@ -74,7 +74,7 @@ func (c *Client) failure(ctx context.Context, err error) error {
 	}
 	var dial *net.OpError
 	var name *net.DNSError
-	if errors.As(err, &dial) && dial.Op == "dial" || errors.As(err, &name) {
+	if errors.As(err, &dial) && dial.Op == "dial" || errors.As(err, &name) || errors.Is(err, http.ErrSchemeMismatch) {
 		kind = ErrUnreachable
 	}
 	return fmt.Errorf("%w: %s", kind, c.Redact(reason(err)))

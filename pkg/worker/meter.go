@@ -20,6 +20,7 @@ type meter struct {
 	iterations           []int64
 	ttft                 int64
 	itl                  []int64
+	uneven               bool // iterations had different numbers of gaps, as where a server sends several tokens in one piece
 	requests             []int64
 	server               *Server
 	cached               *int64
@@ -46,10 +47,9 @@ func (m *meter) add(res backend.Result) {
 	if m.itl == nil {
 		m.itl = make([]int64, len(res.ITL))
 	}
-	for i, gap := range res.ITL {
-		if i < len(m.itl) { // greedy decoding gives the same tokens every time, so the lists are equally long
-			m.itl[i] += int64(gap)
-		}
+	m.uneven = m.uneven || len(res.ITL) != len(m.itl)
+	for i, gap := range res.ITL[:min(len(res.ITL), len(m.itl))] {
+		m.itl[i] += int64(gap)
 	}
 	if m.requests == nil && res.Requests != nil {
 		m.requests = make([]int64, len(res.Requests))
@@ -93,6 +93,9 @@ func (m *meter) window() *Window {
 		m.server = &Server{LoadNS: m.server.LoadNS / n, PrefillNS: m.server.PrefillNS / n, DecodeNS: m.server.DecodeNS / n}
 	}
 	start := m.start.UnixNano()
+	if m.uneven {
+		m.itl = nil // a mean over some of the iterations would not be one of the window
+	}
 	w := &Window{
 		StartUnixNS: start,
 		EndUnixNS:   start + int64(m.stop.Sub(m.start)),
