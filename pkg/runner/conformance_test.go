@@ -329,16 +329,17 @@ func conformKill(t *testing.T, s subject) {
 
 // conformHang stops what does the work, the worker or its server, in the middle of a run.
 func conformHang(t *testing.T, s subject) {
-	var stopped []int
+	stopped := make(chan []int, 1)
 	err := s.interrupted(t, t.Context(), 2*time.Second, func(c *worker.Client, o *worker.Opened) {
-		stopped = doers(c, o)
-		for _, pid := range stopped {
+		pids := doers(c, o)
+		for _, pid := range pids {
 			if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
 				t.Error(err)
 			}
 		}
+		stopped <- pids
 	})
-	for _, pid := range stopped {
+	for _, pid := range <-stopped {
 		_ = syscall.Kill(pid, syscall.SIGKILL) // a stopped server does not notice that its worker is gone; it may have ended
 	}
 	wantCrash(t, err, backend.WorkerTimeout)
