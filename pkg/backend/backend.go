@@ -11,6 +11,7 @@ import (
 	"sort"
 	"time"
 
+	"github.com/banterhearts/bh/pkg/model"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/workload"
 )
@@ -163,6 +164,15 @@ func Names() []string {
 func Lookup(name string) (*Backend, bool) {
 	b, ok := registry[name]
 	return b, ok
+}
+
+// openFolder opens the model folder that a spec names.
+func openFolder(dir string) (*model.Folder, error) {
+	folder, err := model.Open(dir)
+	if err != nil {
+		return nil, &Unavailable{Reason: ModelNotFound, Detail: err.Error(), Remedy: "run `bh-run model build` or `bh-run model import`"}
+	}
+	return folder, nil
 }
 
 // Supports says whether the backend can do this at all, as *Unavailable where it cannot.

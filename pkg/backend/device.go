@@ -52,9 +52,9 @@ type deviceSession struct {
 
 // openDevice opens the model folder and, to see what the provider takes, the graph with a cache.
 func openDevice(spec Spec, lib ortlib.Library, t target) (Engine, error) {
-	folder, err := model.Open(spec.ModelDir)
+	folder, err := openFolder(spec.ModelDir)
 	if err != nil {
-		return nil, modelNotFound(err)
+		return nil, err
 	}
 	library, err := ortbind.Load(lib.Path)
 	if err != nil {

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"github.com/banterhearts/bh/pkg/model"
 	"github.com/banterhearts/bh/pkg/ollama"
 	"github.com/banterhearts/bh/pkg/record"
 )
@@ -46,15 +45,6 @@ func init() {
 		Probe:   probeOllama,
 		Open:    openOllama,
 	})
-}
-
-// openFolder opens a model folder.
-func openFolder(dir string) (*model.Folder, error) {
-	folder, err := model.Open(dir)
-	if err != nil {
-		return nil, &Unavailable{Reason: ModelNotFound, Detail: err.Error(), Remedy: "run `bh-run model build` or `bh-run model import`"}
-	}
-	return folder, nil
 }
 
 // ollamaEngine is a model that an Ollama server has loaded.

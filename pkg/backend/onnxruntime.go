@@ -42,22 +42,28 @@ func init() {
 }
 
 func checkLibrary() error {
-	if _, err := ortlib.Find(); err != nil {
-		return &Unavailable{Reason: LibraryNotFound, Detail: err.Error(), Remedy: "run `bh-run setup`"}
+	_, err := findLibrary()
+	return err
+}
+
+func findLibrary() (ortlib.Library, error) {
+	lib, err := ortlib.Find()
+	if err != nil {
+		return lib, &Unavailable{Reason: LibraryNotFound, Detail: err.Error(), Remedy: "run `bh-run setup`"}
 	}
-	return nil
+	return lib, nil
 }
 
 // openCPU loads the library once per process, as its environment is global, and opens the model folder; the graphs are
 // loaded when a task first needs them.
 func openCPU(_ context.Context, spec Spec) (Engine, error) {
-	lib, err := ortlib.Find()
+	lib, err := findLibrary()
 	if err != nil {
-		return nil, &Unavailable{Reason: LibraryNotFound, Detail: err.Error(), Remedy: "run `bh-run setup`"}
+		return nil, err
 	}
-	folder, err := model.Open(spec.ModelDir)
+	folder, err := openFolder(spec.ModelDir)
 	if err != nil {
-		return nil, modelNotFound(err)
+		return nil, err
 	}
 	ort.SetSharedLibraryPath(lib.Path)
 	if !ort.IsInitialized() {
@@ -66,10 +72,6 @@ func openCPU(_ context.Context, spec Spec) (Engine, error) {
 		}
 	}
 	return &ortEngine{spec: spec, folder: folder, lib: lib}, nil
-}
-
-func modelNotFound(err error) error {
-	return &Unavailable{Reason: ModelNotFound, Detail: err.Error(), Remedy: "run `bh-run model build` or `bh-run model import`"}
 }
 
 // ortEngine holds the sessions of one model.

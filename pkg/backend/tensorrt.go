@@ -45,9 +45,9 @@ func init() {
 			if err != nil {
 				return nil, err
 			}
-			folder, err := model.Open(spec.ModelDir)
+			folder, err := openFolder(spec.ModelDir)
 			if err != nil {
-				return nil, modelNotFound(err)
+				return nil, err
 			}
 			return openOnGPU(spec, found, tensorRTTarget(spec, folder))
 		},
