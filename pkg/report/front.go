@@ -109,7 +109,7 @@ func (d *data) costFindings() []Line {
 			line = append(line, d.costInterval(order[0].label, mode)...)
 			lines = append(lines, append(line, word("; it is the only backend with a cost, so it is best and worst.")))
 		default:
-			best, worst := order[0], order[len(order)-1]
+			best, worst := order[0], last(order)
 			line := prose("Cost, %s: best %s, %s USD per 1M tokens", code(string(mode)), strong(best.label), best.span())
 			line = append(line, d.costInterval(best.label, mode)...)
 			line = append(line, prose("; worst %s, %s USD", strong(worst.label), worst.span())...)

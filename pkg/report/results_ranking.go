@@ -45,6 +45,18 @@ func rank(list []ranked, lessIsBetter bool) []ranked {
 	return list
 }
 
+// last is the other end of an order: the last one with a mean over as many rows as the first has. What has fewer comes after
+// it and is no end of anything.
+func last(order []ranked) ranked {
+	end := order[0]
+	for _, r := range order {
+		if r.of == order[0].of {
+			end = r
+		}
+	}
+	return end
+}
+
 // rankMode ranks the backends of a mode by the mean of a cost column across scenarios, on demand.
 func (d *data) rankMode(mode record.Mode, col costColumn, lessIsBetter bool) []ranked {
 	var list []ranked
@@ -224,14 +236,18 @@ func carbonComparison(d *data) []Block {
 		[]string{"carbon_gco2e_per_1M_tok", "above_lowest_pct", "ratio_to_lowest", "ci_lower", "ci_upper"})
 	for i, r := range order {
 		c := d.within(r.label, order[0].label, costCarbon)
-		t.row([]string{r.label}, r.number, r.above(order[0].number, i == 0), c.ratio, c.low, c.high)
+		above := number{source: r.source} // of a mean over other cells there is no such thing
+		if r.of == order[0].of {
+			above = r.above(order[0].number, i == 0)
+		}
+		t.row([]string{r.label}, r.number, above, c.ratio, c.low, c.high)
 	}
 	t.note("%s", word("ratio_to_lowest"+contrastNote))
 	d.noteMissing(t, order)
 	if len(order) == 1 {
 		return []Block{para("Only %s has a carbon figure, %s gCO2e per 1M tokens; there is no range to speak of.", strong(order[0].label), order[0].span()), t.block()}
 	}
-	low, high := order[0], order[len(order)-1]
+	low, high := order[0], last(order)
 	return append(d.sureness(order, costCarbon), list(
 		prose("Lowest: %s, %s gCO2e per 1M tokens.", strong(low.label), low.span()),
 		prose("Highest: %s, %s gCO2e per 1M tokens.", strong(high.label), high.span()),

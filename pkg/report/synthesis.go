@@ -150,7 +150,7 @@ func (d *data) levers() []lever {
 	for _, mode := range d.measuredModes() {
 		order := d.rankMode(mode, costTotal, true)
 		if len(order) > 1 {
-			best, worst := order[0], order[len(order)-1]
+			best, worst := order[0], last(order)
 			list = append(list, lever{backendLever, string(mode), worst.label, worst.over(best.number, "dearest over cheapest"),
 				fmt.Sprintf("in %s, %s against %s", mode, worst.label, best.label)})
 		}
