@@ -1,11 +1,15 @@
 #!/usr/bin/env bash
 # onnxruntime-cpu through bh-run against a plain Python loop over the same ONNX files, the same library version, threads and
-# CPUs, in turns, so that a drift of the machine hits both. Prints the medians and their ratio with a 95% bootstrap interval.
+# CPUs. Each round is a process of each, in turns and with the other one first in every second round, so that a drift of the
+# machine hits both. Runs of one process are alike, so the interval is over the rounds: Student's t on the logarithms of each
+# round's ratio of medians.
+# "sequential" measures a cell's repetitions back to back and is the comparison. In "interleaved" order the loop in Python
+# shows what bh-run is spared: the threads of the graph that ran before are still spinning when the next one starts.
 #
 #   docs/bench/onnxruntime.sh [ROUNDS] > docs/bench/onnxruntime.txt
 set -euo pipefail
 cd "$(dirname "$0")/../.."
-rounds=${1:-6}
+rounds=${1:-8}
 threads=2
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
@@ -15,11 +19,13 @@ venv=${XDG_CACHE_HOME:-$HOME/.cache}/bh/bench-onnxruntime-$version
 test -x "$venv/bin/python" || { python3 -m venv "$venv" && "$venv/bin/pip" install -q "onnxruntime==$version" numpy; } >&2
 model=$(bin/bh-run model build gpt2-124m)
 
-cat > "$work/matrix.yaml" <<YAML
+matrix() {
+    local order=$1
+    cat <<YAML
 experiment: bench-onnxruntime
-repetitions: 25
-warmups: 5
-order: interleaved
+repetitions: 15
+warmups: 3
+order: $order
 modes: [prefill, generate-cached]
 max_new_tokens: 16
 min_window: 0s
@@ -27,13 +33,14 @@ threads: $threads
 backends: [onnxruntime-cpu]
 scenarios: [{name: single, batch_size: 1, prompt_tokens: 27}, {name: batch, batch_size: 4, prompt_tokens: 19}]
 YAML
+}
 
 cat > "$work/loop.py" <<'PYTHON'
 """A plain loop: session.run with numpy arrays, the cache handed from one step to the next, argmax of the last logits."""
 import json, os, sys, time
 import numpy as np, onnxruntime as ort
 
-folder, threads, repetitions, warmups, new = sys.argv[1], int(sys.argv[2]), 25, 5, 16
+folder, threads, order, repetitions, warmups, new = sys.argv[1], int(sys.argv[2]), sys.argv[3], 15, 3, 16
 config = json.load(open(os.path.join(folder, "config.json")))
 layers, heads, size = config["n_layer"], config["n_head"], config["n_embd"] // config["n_head"]
 options = ort.SessionOptions()
@@ -64,39 +71,50 @@ def cached(ids):
 rng = np.random.default_rng(42)
 cells = [(m, n, f, rng.integers(0, 50000, s)) for n, s in (("single", (1, 27)), ("batch", (4, 19)))
          for m, f in (("prefill", prefill), ("generate-cached", cached))]
-for mode, name, f, ids in cells:
-    for _ in range(warmups):
+turns = [i for _ in range(repetitions) for i in rng.permutation(len(cells))]
+if order == "sequential":
+    turns.sort()
+warm = set()
+for i in turns:
+    mode, name, f, ids = cells[i]
+    for _ in range(0 if i in warm else warmups):
         f(ids)
-for _ in range(repetitions):
-    for i in rng.permutation(len(cells)):
-        mode, name, f, ids = cells[i]
-        print(json.dumps({"mode": mode, "scenario": name, "latency_ns": f(ids)}))
+    warm.add(i)
+    print(json.dumps({"mode": mode, "scenario": name, "latency_ns": f(ids)}))
 PYTHON
 
 cpus=$(python3 -c "import os; print(','.join(map(str, sorted(os.sched_getaffinity(0))[:$threads])))")
+bh() { bin/bh-run --matrix <(matrix "$1") --model "$model" --quiet --no-telemetry --format jsonl > "$work/$1-$2-bh.jsonl"; }
+python() { taskset -c "$cpus" "$venv/bin/python" "$work/loop.py" "$model" "$threads" "$1" > "$work/$1-$2-python.jsonl"; }
 for round in $(seq "$rounds"); do
     echo "round $round of $rounds" >&2
-    bin/bh-run --matrix "$work/matrix.yaml" --model "$model" --quiet --no-telemetry --format jsonl >> "$work/go.jsonl"
-    taskset -c "$cpus" "$venv/bin/python" "$work/loop.py" "$model" "$threads" >> "$work/python.jsonl"
+    for order in sequential interleaved; do
+        if ((round % 2)); then bh $order "$round"; python $order "$round"; else python $order "$round"; bh $order "$round"; fi
+    done
 done
 
-"$venv/bin/python" - "$work/go.jsonl" "$work/python.jsonl" <<'PYTHON'
-import json, os, platform, sys
-import numpy as np, onnxruntime
-def load(path):
+"$venv/bin/python" - "$work" "$rounds" <<'PYTHON'
+import json, math, os, platform, statistics, sys
+import onnxruntime
+work, rounds = sys.argv[1], int(sys.argv[2])
+T = {3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 9: 2.262, 11: 2.201}[rounds - 1]  # t(0.975, rounds - 1)
+
+def medians(order, round, who):
     out = {}
-    for line in open(path):
+    for line in open(f"{work}/{order}-{round}-{who}.jsonl"):
         r = json.loads(line)
         out.setdefault((r["mode"], r["scenario"]), []).append(r["latency_ns"] / 1e6)
-    return {k: np.array(v) for k, v in out.items()}
-go, python = load(sys.argv[1]), load(sys.argv[2])
+    return {k: statistics.median(v) for k, v in out.items()}
+
 cpu = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "")
-print(f"machine: {os.cpu_count()} CPUs, {cpu}; onnxruntime {onnxruntime.__version__} on both sides; python {platform.python_version()}")
-print(f"{'mode':16} {'scenario':9} {'n':>4} {'bh-run ms':>10} {'python ms':>10} {'ratio':>6}  95% interval of the ratio of medians")
-rng = np.random.default_rng(1)
-for key in sorted(go):
-    a, b = go[key], python[key]
-    boot = [np.median(rng.choice(a, len(a))) / np.median(rng.choice(b, len(b))) for _ in range(4000)]
-    low, high = np.percentile(boot, [2.5, 97.5])
-    print(f"{key[0]:16} {key[1]:9} {len(a):4} {np.median(a):10.3f} {np.median(b):10.3f} {np.median(a)/np.median(b):6.3f}  {low:.3f} to {high:.3f}")
+print(f"machine: {os.cpu_count()} CPUs, {cpu}; onnxruntime {onnxruntime.__version__} on both sides; python {platform.python_version()}; {rounds} rounds")
+print(f"{'order':12} {'mode':16} {'scenario':9} {'bh-run ms':>10} {'python ms':>10} {'ratio':>6}  95% interval   rounds")
+for order in "sequential", "interleaved":
+    bh, py = ([medians(order, r + 1, who) for r in range(rounds)] for who in ("bh", "python"))
+    for key in sorted(bh[0]):
+        logs = [math.log(b[key] / p[key]) for b, p in zip(bh, py)]
+        mean, half = statistics.mean(logs), T * statistics.stdev(logs) / math.sqrt(rounds)
+        ms = [statistics.median(x[key] for x in side) for side in (bh, py)]
+        each = " ".join(f"{math.exp(x):.3f}" for x in logs)
+        print(f"{order:12} {key[0]:16} {key[1]:9} {ms[0]:10.3f} {ms[1]:10.3f} {math.exp(mean):6.3f}  {math.exp(mean-half):.3f} to {math.exp(mean+half):.3f} {each}")
 PYTHON
