@@ -73,9 +73,9 @@ type reading struct {
 	at   time.Time
 }
 
-// freshLoad is how old the reading at the end of a window may be to serve as that at the start of the next one: reading takes
-// a third of a millisecond, which is a good part of the time between two runs.
-const freshLoad = 20 * time.Millisecond
+// fresh is how old a reading at the end of a window may be to serve as that at the start of the next one: reading the CPUs'
+// counters takes a third of a millisecond and the sensors as long, a good part of the time between two runs.
+const fresh = 20 * time.Millisecond
 
 // watch reads the CPUs' counters and returns what reads them again and tells the difference. The run's own processes are
 // the worker, the servers that work for it, and this one, which samples.
@@ -86,7 +86,7 @@ func (s *session) watch() func() shares {
 		own = own[:1] // the worker is this process's child
 	}
 	before, err := s.latest.load, error(nil)
-	if time.Since(s.latest.at) > freshLoad {
+	if time.Since(s.latest.at) > fresh {
 		before, err = machine.ReadLoad(own...)
 	}
 	return func() shares {

@@ -27,6 +27,7 @@ type session struct {
 	crashes  int                        // in a row
 	load     shares                     // what others did on the CPUs during the last window
 	latest   reading                    // of the CPUs' counters, at the end of the last window
+	swept    time.Time                  // when the sensors were last read on purpose
 	before   []record.Sample            // taken between the last window and the present one, not handed over yet
 }
 
@@ -76,7 +77,9 @@ func (s *session) measure(ctx context.Context, step *matrix.Step) (*worker.Windo
 		}
 		s.warm[cell] = compiled
 	}
-	s.before = s.sweep()
+	if time.Since(s.swept) > fresh {
+		s.before = s.sweep()
+	}
 	load := s.watch()
 	w, err := s.client.Measure(ctx, cell, s.Matrix.MinWindow, s.Matrix.Timeout)
 	if err == nil {
@@ -182,6 +185,7 @@ func (s *session) sweep() []record.Sample {
 		return nil
 	}
 	s.Recorder.Now()
+	s.swept = time.Now()
 	samples := s.Recorder.Drain()
 	s.recent = append(s.recent, samples...)
 	return samples
