@@ -160,14 +160,14 @@ func conformModes(t *testing.T, s subject) {
 			expected = [][]int64{want[0][:1]}
 		}
 		sameTokens(t, string(mode), w.Output, expected)
-		checkWindow(t, string(mode), w, mode, p, int64(len(expected[0])))
+		s.checkWindow(t, string(mode), w, mode, p, int64(len(expected[0])))
 	}
 }
 
 // checkWindow checks counts and times of a window of one iteration.
-func checkWindow(t *testing.T, name string, w *worker.Window, mode record.Mode, p workload.Prompt, tokens int64) {
+func (s subject) checkWindow(t *testing.T, name string, w *worker.Window, mode record.Mode, p workload.Prompt, tokens int64) {
 	t.Helper()
-	if w.Processed != int64(p.Batch()*p.Tokens()) || len(w.IterationNS) != 1 || w.IterationNS[0] <= 0 || w.EndUnixNS-w.StartUnixNS < w.IterationNS[0] {
+	if w.Processed != s.processed(p) || len(w.IterationNS) != 1 || w.IterationNS[0] <= 0 || w.EndUnixNS-w.StartUnixNS < w.IterationNS[0] {
 		t.Errorf("%s: saw %d tokens processed in iterations of %v ns", name, w.Processed, w.IterationNS)
 	}
 	if w.Cached != nil && *w.Cached != 0 {
@@ -189,6 +189,18 @@ func checkWindow(t *testing.T, name string, w *worker.Window, mode record.Mode, 
 	}
 }
 
+// processed are the prompt tokens that the backend computes: a server is sent no padding.
+func (s subject) processed(p workload.Prompt) int64 {
+	if s.name != "ollama" && s.name != "openai" {
+		return int64(p.Batch() * p.Tokens())
+	}
+	var n int64
+	for _, mask := range p.Mask {
+		n += int64(len(mask) - max(0, slices.Index(mask, 1)))
+	}
+	return n
+}
+
 func sameTokens(t *testing.T, name string, got, want [][]int64) {
 	t.Helper()
 	if !slices.EqualFunc(got, want, slices.Equal[[]int64]) {
@@ -207,7 +219,7 @@ func conformBatch(t *testing.T, s subject) {
 		}
 		w := measure(t, c, backend.Task{Mode: mode, Prompt: p, MaxNewTokens: suiteTokens})
 		sameTokens(t, string(mode), w.Output, want)
-		checkWindow(t, string(mode), w, mode, p, int64(len(suiteTexts)*suiteTokens))
+		s.checkWindow(t, string(mode), w, mode, p, int64(len(suiteTexts)*suiteTokens))
 	}
 }
 
@@ -269,7 +281,7 @@ func conformConcurrency(t *testing.T, s subject) {
 		if len(w.RequestNS) != 2 || slices.Max(w.RequestNS) > w.IterationNS[0] {
 			t.Fatalf("saw requests of %v ns in %d ns, want two", w.RequestNS, w.IterationNS[0])
 		}
-		checkWindow(t, "two requests", w, task.Mode, task.Prompt, int64(len(texts)*suiteTokens))
+		s.checkWindow(t, "two requests", w, task.Mode, task.Prompt, int64(len(texts)*suiteTokens))
 		if overlap = w.RequestNS[0]+w.RequestNS[1] > w.IterationNS[0]; overlap {
 			return
 		}

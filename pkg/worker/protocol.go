@@ -73,10 +73,10 @@ type failure struct {
 type Window struct {
 	StartUnixNS int64   `json:"start_unix_ns"`
 	EndUnixNS   int64   `json:"end_unix_ns"`
-	IterationNS []int64 `json:"iteration_ns"` // latency of each iteration
-	TTFTNS      int64   `json:"ttft_ns"`      // mean over iterations; 0 for prefill
-	ITLNS       []int64 `json:"itl_ns"`       // mean over iterations, gap by gap
-	Processed   int64   `json:"tokens_processed"`
+	IterationNS []int64 `json:"iteration_ns"`     // latency of each iteration
+	TTFTNS      int64   `json:"ttft_ns"`          // mean over iterations; 0 for prefill
+	ITLNS       []int64 `json:"itl_ns"`           // mean over iterations, gap by gap
+	Processed   int64   `json:"tokens_processed"` // prompt tokens, with the padding that the backend computes
 	Generated   int64   `json:"tokens_generated"`
 	// Output is the token ids of each sequence in the last iteration, see backend.Result; null where a server does not tell.
 	Output        [][]int64 `json:"output"`

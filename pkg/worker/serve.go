@@ -15,6 +15,7 @@ import (
 
 	"github.com/banterhearts/bh/pkg/backend"
 	"github.com/banterhearts/bh/pkg/machine"
+	"github.com/banterhearts/bh/pkg/workload"
 )
 
 // server is the state of a worker process.
@@ -32,7 +33,7 @@ type server struct {
 // preparedJob is a job and what its window has to know.
 type preparedJob struct {
 	backend.Job
-	processed int64 // prompt tokens of one iteration
+	processed int64 // prompt tokens of one iteration, see processedBy
 }
 
 // Serve answers requests from in until it ends. When in is closed in the middle of a request, which means that the parent
@@ -156,8 +157,23 @@ func (s *server) prepare(req request) error {
 	if err != nil {
 		return err
 	}
-	s.jobs[req.Cell] = &preparedJob{Job: job, processed: int64(req.Task.Prompt.Batch() * req.Task.Prompt.Tokens())}
+	s.jobs[req.Cell] = &preparedJob{Job: job, processed: processedBy(s.engine, req.Task.Prompt)}
 	return nil
+}
+
+// processedBy counts the prompt tokens that an engine works on. A batch of different lengths is computed at the longest one,
+// padding included; a server is sent each text by itself, where there is no padding.
+func processedBy(engine backend.Engine, p workload.Prompt) int64 {
+	if _, ok := engine.(backend.Remote); !ok {
+		return int64(p.Batch() * p.Tokens())
+	}
+	var n int64
+	for _, row := range p.Mask {
+		for _, real := range row {
+			n += real
+		}
+	}
+	return n
 }
 
 func (s *server) job(cell string) (*preparedJob, error) {

@@ -119,6 +119,28 @@ func TestMeasure(t *testing.T) {
 	}
 }
 
+// TestPaddingCountsWhereItIsComputed: a server is sent the prompts without their padding.
+func TestPaddingCountsWhereItIsComputed(t *testing.T) {
+	padded := task
+	padded.Prompt = workload.Prompt{IDs: [][]int64{{0, 0, 2}, {3, 4, 5}, {0, 6, 7}}, Mask: [][]int64{{0, 0, 1}, {1, 1, 1}, {0, 1, 1}}}
+	for name, want := range map[string]int64{backendtest.Instant: 9, backendtest.Served: 6} {
+		c, err := start(t, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Prepare(t.Context(), "cell", padded, limit); err != nil {
+			t.Fatal(err)
+		}
+		w, err := c.Measure(t.Context(), "cell", 0, limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if w.Processed != want {
+			t.Errorf("%s: saw %d tokens processed, want %d", name, w.Processed, want)
+		}
+	}
+}
+
 func TestWorkerSurvivesAFailingRun(t *testing.T) {
 	for _, name := range []string{backendtest.Failing, backendtest.Panicking} {
 		c := prepared(t, name)

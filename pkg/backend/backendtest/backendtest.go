@@ -25,6 +25,7 @@ const (
 	Unopenable = "test-unopenable" // opening says what is missing
 	Missing    = "test-missing"    // the check says what is missing
 	Garbage    = "test-garbage"    // every run prints to standard output, which is the protocol's
+	Served     = "test-served"     // every run takes no time, and is the work of a server
 )
 
 // RunTime is how long a run of Steady takes.
@@ -47,6 +48,9 @@ func Register() {
 	} {
 		add(name, nil, func(context.Context, backend.Spec) (backend.Engine, error) { return engine{run}, nil })
 	}
+	add(Served, nil, func(context.Context, backend.Spec) (backend.Engine, error) {
+		return served{engine{func() error { return nil }}}, nil
+	})
 	missing := &backend.Unavailable{Reason: backend.LibraryNotFound, Detail: "no such library", Remedy: "install it"}
 	add(Unopenable, nil, func(context.Context, backend.Spec) (backend.Engine, error) { return nil, missing })
 	add(Missing, missing, func(context.Context, backend.Spec) (backend.Engine, error) {
@@ -89,6 +93,11 @@ func (e engine) Info() map[string]string { return map[string]string{"library": "
 func (e engine) Close() error            { return nil }
 
 func (e engine) Prepare(t backend.Task) (backend.Job, error) { return &job{engine: e, task: t}, nil }
+
+// served says that its own process is a server.
+type served struct{ engine }
+
+func (served) Processes() []int { return []int{os.Getpid()} }
 
 type job struct {
 	engine
