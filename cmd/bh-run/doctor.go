@@ -3,6 +3,8 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -40,7 +42,7 @@ func doctorCommand(s cli.Streams) *urfave.Command {
 				enc.SetIndent("", "  ")
 				return enc.Encode(found)
 			}
-			return doctorTable(found).WriteText(s.Out)
+			return writeDoctor(s.Out, found)
 		},
 	}
 }
@@ -67,21 +69,33 @@ func diagnose() []diagnosis {
 	return out
 }
 
-func doctorTable(found []diagnosis) table.Table {
-	t := table.Table{Columns: []string{"backend", "device", "works", "modes", "precisions", "found here", "why not", "what to do"}}
+// writeDoctor writes a table that fits a terminal, and below it, backend by backend, what was found, what is missing and the
+// command that mends it: as columns of the table these were three terminals wide.
+func writeDoctor(w io.Writer, found []diagnosis) error {
+	t := table.Table{Columns: []string{"backend", "device", "works", "modes", "precisions"}}
+	var notes strings.Builder
 	for _, d := range found {
 		works := "yes"
 		if !d.Works {
 			works = "no"
 		}
+		t.Rows = append(t.Rows, []string{d.Backend, string(d.Device), works, words(d.Capabilities.Modes), words(d.Capabilities.Precisions)})
 		here := d.Summary
 		if len(d.Found) > 0 {
 			here = pairs(d.Found)
 		}
-		t.Rows = append(t.Rows, []string{d.Backend, string(d.Device), works, words(d.Capabilities.Modes), words(d.Capabilities.Precisions),
-			here, d.Detail, d.Remedy})
+		fmt.Fprintf(&notes, "\n%s\n  found:   %s\n", d.Backend, here)
+		for _, line := range [][2]string{{"missing", d.Detail}, {"mend", d.Remedy}} {
+			if line[1] != "" {
+				fmt.Fprintf(&notes, "  %-8s %s\n", line[0]+":", line[1])
+			}
+		}
 	}
-	return t
+	if err := t.WriteText(w); err != nil {
+		return err
+	}
+	_, err := io.WriteString(w, notes.String())
+	return err
 }
 
 // pairs is a map as "key value, key value" in the order of the keys.
