@@ -135,7 +135,11 @@ func probeOllama() map[string]string {
 	}
 	if s == nil {
 		if b, err := ollama.Find(); err == nil {
-			return map[string]string{"program": b.Path}
+			found := map[string]string{"program": b.Path}
+			if b.Origin == ollama.OriginCache { // what the user points at says its version when it runs
+				found["version"] = ollama.Version
+			}
+			return found
 		}
 		return nil
 	}

@@ -29,10 +29,13 @@ const (
 // ErrNotFound means that no Ollama program is here.
 var ErrNotFound = errors.New("ollama not found")
 
+// OriginCache is the origin of a program that Install built.
+const OriginCache = "cache"
+
 // Binary is an Ollama program on disk.
 type Binary struct {
 	Path   string
-	Origin string // EnvVar or "cache"
+	Origin string // "$" and EnvVar, or OriginCache
 }
 
 // Find looks for the program: $BH_OLLAMA, then what Install built. It starts nothing; a running server says its version.
@@ -51,7 +54,7 @@ func Find() (Binary, error) {
 	if err := executable(built); err != nil {
 		return Binary{}, fmt.Errorf("%w: set $%s, or let `bh-run setup ollama` build %s: %w", ErrNotFound, EnvVar, Version, err)
 	}
-	return Binary{Path: built, Origin: "cache"}, nil
+	return Binary{Path: built, Origin: OriginCache}, nil
 }
 
 func executable(path string) error {
