@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -189,12 +190,15 @@ func TestOllamaAnswers(t *testing.T) {
 		ids  []int64
 		flag Flag
 		text string // of the error
+		why  Reason // of the error; empty: run_failed
 	}{
 		"EOS":           {fail: line(`{"response":" a"}` + "\n" + fmt.Sprintf(done, "stop", 2)), ids: []int64{257, workload.EOS}},
 		"EOS at once":   {fail: line(fmt.Sprintf(done, "stop", 1)), ids: []int64{workload.EOS}},
 		"merged":        {fail: line(`{"response":"東京"}` + "\n" + fmt.Sprintf(done, "length", 5)), flag: MergedTokens},
 		"swallowed":     {fail: line(fmt.Sprintf(done, "length", 5)), flag: MergedTokens},
-		"not done":      {fail: line(strings.Repeat(`{"response":" a"}`+"\n", 31)), text: "31 times in a row"},
+		"repetition":    {fail: line(strings.Repeat(`{"response":" a"}`+"\n", 31)), text: "the last 31 of them equal", why: AnswerCut},
+		"not done":      {fail: line(`{"response":" a"}` + "\n"), text: "after 1 pieces", why: AnswerCut},
+		"too few":       {fail: line(`{"response":" a"}` + "\n" + fmt.Sprintf(done, "length", 4)), text: "after 4 tokens, want 5", why: AnswerCut},
 		"error":         {fail: line(`{"error":"model runner has unexpectedly stopped"}`), text: "unexpectedly stopped"},
 		"other reason":  {fail: line(fmt.Sprintf(done, "unload", 1)), text: `"unload"`},
 		"no JSON":       {fail: line("oops\n"), text: "no JSON"},
@@ -215,8 +219,8 @@ func TestOllamaAnswers(t *testing.T) {
 		got, err := j.Run()
 		var broken *RunError
 		if c.text != "" {
-			if !errors.As(err, &broken) || broken.Reason != RunFailed || !strings.Contains(broken.Detail, c.text) {
-				t.Errorf("%s: saw %v, want run_failed with %q", name, err, c.text)
+			if want := cmp.Or(c.why, RunFailed); !errors.As(err, &broken) || broken.Reason != want || !strings.Contains(broken.Detail, c.text) {
+				t.Errorf("%s: saw %v, want %s with %q", name, err, want, c.text)
 			}
 			continue
 		}

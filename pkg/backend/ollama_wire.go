@@ -78,7 +78,7 @@ func (q *ollamaQuestion) ask(ctx context.Context, start time.Time, a *answer) er
 		return err
 	}
 	if !a.done {
-		return fmt.Errorf("%w: after %d pieces; Ollama gives up when the same text comes 31 times in a row", errNotDone, len(a.ends))
+		return a.cut()
 	}
 	return nil
 }

@@ -54,7 +54,8 @@ func TestRecordedStreams(t *testing.T) {
 			if c.chat {
 				endpoint = endpointChat
 			}
-			e, j, err := prepareMock(t, map[string]string{settingEndpoint: endpoint}, Task{Mode: record.GenerateCached, Prompt: foxPrompt(1), MaxNewTokens: 4})
+			asked := min(len(words), max(c.pieces, len(c.ids)))
+			e, j, err := prepareMock(t, map[string]string{settingEndpoint: endpoint}, Task{Mode: record.GenerateCached, Prompt: foxPrompt(1), MaxNewTokens: asked})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,14 +85,17 @@ func TestRecordedStreams(t *testing.T) {
 
 // TestStreamsThatBreak: what goes wrong in the middle of an answer is an error with the server's words.
 func TestStreamsThatBreak(t *testing.T) {
-	for file, c := range map[string]struct{ kind, text string }{
-		"vllm_completions_error":     {serverVLLM, "EngineCore encountered"},
-		"vllm_completions_error_old": {serverVLLM, "CUDA out of memory"},
-		"llama_error":                {serverLlama, "Context size has been exceeded."},
-		"tgi_error":                  {serverTGI, "CUDA out of memory"},
-		"ollama_completions_aborted": {serverUnknown, "after 31 pieces"},
-		"finish":                     {serverUnknown, `"content_filter"`},
-		"no_json":                    {serverUnknown, "no JSON"},
+	for file, c := range map[string]struct {
+		kind, text string
+		why        Reason
+	}{
+		"vllm_completions_error":     {serverVLLM, "EngineCore encountered", RunFailed},
+		"vllm_completions_error_old": {serverVLLM, "CUDA out of memory", RunFailed},
+		"llama_error":                {serverLlama, "Context size has been exceeded.", RunFailed},
+		"tgi_error":                  {serverTGI, "CUDA out of memory", RunFailed},
+		"ollama_completions_aborted": {serverUnknown, "the last 31 of them equal", AnswerCut},
+		"finish":                     {serverUnknown, `"content_filter"`, RunFailed},
+		"no_json":                    {serverUnknown, "no JSON", RunFailed},
 	} {
 		broken := false
 		m := startOpenAI(t, &mockOpenAI{kind: c.kind, models: []string{"gpt2"}})
@@ -108,8 +112,8 @@ func TestStreamsThatBreak(t *testing.T) {
 		broken = true
 		_, err = j.Run()
 		var run *RunError
-		if !errors.As(err, &run) || run.Reason != RunFailed || !strings.Contains(run.Detail, c.text) {
-			t.Errorf("%s: saw %v, want run_failed with %q", file, err, c.text)
+		if !errors.As(err, &run) || run.Reason != c.why || !strings.Contains(run.Detail, c.text) {
+			t.Errorf("%s: saw %v, want %s with %q", file, err, c.why, c.text)
 		}
 	}
 }

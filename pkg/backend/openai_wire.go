@@ -110,7 +110,7 @@ func (q *openaiQuestion) ask(ctx context.Context, start time.Time, a *answer) er
 		return err
 	}
 	if a.finished == 0 {
-		return fmt.Errorf("%w: after %d pieces", errNotDone, len(a.ends))
+		return a.cut()
 	}
 	return nil
 }

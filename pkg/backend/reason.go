@@ -36,6 +36,7 @@ const (
 	WorkerGaveUp  Reason = "worker_gave_up"
 	OutOfMemory   Reason = "out_of_memory"
 	ServerLost    Reason = "server_lost"
+	AnswerCut     Reason = "answer_cut"
 )
 
 // Reasons describes every reason, for the documentation and the test that keeps it true.
@@ -62,6 +63,7 @@ func Reasons() map[Reason]string {
 		WorkerGaveUp:         "The worker of this backend crashed or hung several times in a row, so the rest was not tried.",
 		OutOfMemory:          "The worker could not get memory, or the system killed it for lack of it.",
 		ServerLost:           "The server stopped answering in the middle of a run.",
+		AnswerCut:            "The server ended an answer before its end of sequence or limit, as Ollama does at some 30 equal pieces of text in a row.",
 	}
 }
 

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,9 +23,6 @@ import (
 // Times are those of a client: a request is one sequence, and its first token has arrived when the bytes that hold it were
 // read. So HTTP, the server's own work around the engine and the way between them are in TTFT; Result.Server has what the
 // engine says it took. Prefill over HTTP is a request for one token: a pass over the prompt, and the choice of that token.
-
-// errNotDone means that an answer ended in the middle.
-var errNotDone = errors.New("the server ended its answer without saying that it was done")
 
 // ownSampler says in Info that above temperature 0 the server draws with its own random numbers, and not as sampler does.
 const ownSampler = "server"
@@ -56,7 +54,7 @@ func whileOpening(err error, remedy string) error {
 		return refusal(refused)
 	case errors.Is(err, stream.ErrUnreachable), errors.Is(err, stream.ErrLost), errors.Is(err, context.DeadlineExceeded):
 		return &Unavailable{Reason: ServerNotFound, Detail: err.Error(), Remedy: remedy}
-	case errors.Is(err, stream.ErrMalformed), errors.Is(err, errNotDone):
+	case errors.Is(err, stream.ErrMalformed):
 		return &Unavailable{Reason: ServerRefused, Detail: err.Error()}
 	}
 	return err
@@ -174,6 +172,35 @@ func (a *answer) tokens() (n int64, merged bool, err error) {
 		a.arrived[len(a.arrived)-1] = a.finished
 	}
 	return n, merged, nil
+}
+
+// ollamaRepeats is how many equal pieces of text Ollama passes on before it ends an answer without a word: 31, or 30 where
+// they are white space and begin the answer (llm/server.go, "token repeat limit reached").
+const ollamaRepeats = 30
+
+// cut is the error of an answer that ended in the middle, with what to do about it.
+func (a *answer) cut() error {
+	detail := fmt.Sprintf("the server ended its answer in the middle, after %d pieces of text", len(a.ends))
+	if n := a.equalAtEnd(); n >= ollamaRepeats {
+		detail += fmt.Sprintf(", the last %d of them equal, which is where Ollama gives up; ask for at most %d new tokens, "+
+			"or for a temperature above 0, or import trained weights", n, ollamaRepeats)
+	} else {
+		detail += "; its log may say why"
+	}
+	return &RunError{Reason: AnswerCut, Detail: detail}
+}
+
+// equalAtEnd is how many pieces of text at the end of an answer are equal, white space aside, as Ollama counts them.
+func (a *answer) equalAtEnd() int {
+	n, last := 0, []byte(nil)
+	for i := len(a.ends) - 1; i >= 0; i-- {
+		piece := bytes.TrimSpace(a.text[lastStart(a.ends[:i+1]):a.ends[i]])
+		if n > 0 && !bytes.Equal(piece, last) {
+			break
+		}
+		n, last = n+1, piece
+	}
+	return n
 }
 
 // identify appends the ids of the n new tokens to out: what the server named, else the token that each piece of text is,

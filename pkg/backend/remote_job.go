@@ -59,6 +59,7 @@ type remoteJob struct {
 	server    *ollamaServer // nil where it is none of Ollama's
 	prompts   prompts
 	eos       int64
+	asked     int64      // new tokens of each sequence
 	flags     []Flag     // of every run
 	rehearsed []identity // what the server named in a rehearsal, nil where it names nothing
 	isReady   bool
@@ -83,7 +84,7 @@ type identity struct {
 // newRemoteJob makes a job of as many questions as the task has sequences, which are still to be given.
 func newRemoteJob(ctx context.Context, task Task, eos int64) *remoteJob {
 	batch := task.Prompt.Batch()
-	j := &remoteJob{ctx: ctx, prefill: task.Mode == record.Prefill, answers: newAnswers(task), eos: eos,
+	j := &remoteJob{ctx: ctx, prefill: task.Mode == record.Prefill, answers: newAnswers(task), eos: eos, asked: int64(newTokensOf(task)),
 		prompts: prompts{first: map[int64]bool{}, number: batch}, output: make([][]int64, batch),
 		itl: make([]time.Duration, 0, newTokensOf(task)), requests: make([]time.Duration, 0, batch),
 		ids: make([]int64, 0, batch*(newTokensOf(task)+1))}
@@ -188,6 +189,11 @@ func (j *remoteJob) result(use cacheUse) (Result, error) {
 		n, merged, err := a.tokens()
 		if err != nil {
 			return Result{}, err
+		}
+		if n < j.asked && !a.stopped {
+			return Result{}, &RunError{Reason: AnswerCut,
+				Detail: fmt.Sprintf("sequence %d: the server ended its answer at a limit of its own, after %d tokens, want %d; "+
+					"give it a longer context, or ask for fewer new tokens", i+1, n, j.asked)}
 		}
 		isMerged = isMerged || merged
 		res.Generated += n

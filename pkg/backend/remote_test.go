@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -113,13 +114,13 @@ func (f fixed) ask(_ context.Context, _ time.Time, a *answer) error {
 	return f.err
 }
 
-func jobOf(t *testing.T, mode record.Mode, questions ...question) *remoteJob {
+func jobOf(t *testing.T, mode record.Mode, tokens int, questions ...question) *remoteJob {
 	t.Helper()
 	ids := make([][]int64, len(questions))
 	for i := range ids {
 		ids[i] = []int64{int64(i) + 1, 2}
 	}
-	j := newRemoteJob(t.Context(), Task{Mode: mode, Prompt: batchOf(ids...), MaxNewTokens: 4}, eosForTest)
+	j := newRemoteJob(t.Context(), Task{Mode: mode, Prompt: batchOf(ids...), MaxNewTokens: tokens}, eosForTest)
 	j.questions = questions
 	return j
 }
@@ -130,7 +131,7 @@ func TestStepsOfABatch(t *testing.T) {
 	slow := said(3, false, 80, 20, " over", 50, " the", 80, " lazy")
 	quick.server, slow.server = &ServerTimes{Load: 2, Prefill: 10, Decode: 30}, &ServerTimes{Load: 4, Prefill: 20, Decode: 50}
 	slow.cached = 3
-	got, err := jobOf(t, record.GenerateCached, fixed{answer: quick}, fixed{answer: slow}).Run()
+	got, err := jobOf(t, record.GenerateCached, 3, fixed{answer: quick}, fixed{answer: slow}).Run()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +145,7 @@ func TestStepsOfABatch(t *testing.T) {
 }
 
 func TestPrefillHasNoTokens(t *testing.T) {
-	j := jobOf(t, record.Prefill, fixed{answer: said(1, false, 21, 20, " over")})
+	j := jobOf(t, record.Prefill, 3, fixed{answer: said(1, false, 21, 20, " over")})
 	for range 2 {
 		got, err := j.Run()
 		want := Result{Latency: 20 * time.Millisecond, Output: [][]int64{{625}}}
@@ -157,7 +158,7 @@ func TestPrefillHasNoTokens(t *testing.T) {
 // TestMergedTokens: the times are of the pieces, the sum is still the latency, and the ids are those of the rehearsal if
 // the text is the same.
 func TestMergedTokens(t *testing.T) {
-	j := jobOf(t, record.GenerateCached, fixed{answer: said(4, false, 45, 10, " jumps", 40, " over the lazy")})
+	j := jobOf(t, record.GenerateCached, 4, fixed{answer: said(4, false, 45, 10, " jumps", 40, " over the lazy")})
 	j.rehearsed = []identity{{text: " jumps over the lazy", ids: []int64{18045, 625, 262, 16931}}}
 	got, err := j.Run()
 	if err != nil || got.Generated != 4 || len(got.ITL) != 1 || got.TTFT+got.ITL[0] != got.Latency || !slices.Equal(got.Flags, []Flag{MergedTokens}) {
@@ -183,19 +184,65 @@ func TestErrorsOfARun(t *testing.T) {
 		"lost":        {fmt.Errorf("%w: EOF", stream.ErrLost), ServerLost},
 		"status":      {&stream.StatusError{Code: 500, Message: "out of memory"}, RunFailed},
 		"malformed":   {stream.ErrMalformed, RunFailed},
-		"not done":    {errNotDone, RunFailed},
+		"cut":         {(&answer{}).cut(), AnswerCut},
 		"its own":     {&RunError{Reason: OutputInvalid}, OutputInvalid},
 	} {
 		for _, questions := range [][]question{{fixed{err: c.err}}, {fixed{answer: said(1, false, 1, 1, "a")}, fixed{err: c.err}}} {
-			_, err := jobOf(t, record.GenerateCached, questions...).Run()
+			_, err := jobOf(t, record.GenerateCached, 1, questions...).Run()
 			var broken *RunError
 			if !errors.As(err, &broken) || broken.Reason != c.want {
 				t.Errorf("%s, %d requests: saw %v, want %s", name, len(questions), err, c.want)
 			}
 		}
 	}
-	if _, err := jobOf(t, record.Prefill, fixed{err: ended.Err()}).Run(); !errors.Is(err, context.Canceled) {
+	if _, err := jobOf(t, record.Prefill, 1, fixed{err: ended.Err()}).Run(); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled: saw %v", err)
+	}
+}
+
+// TestACutAnswerSaysWhy: where Ollama's limit of equal pieces was reached the error says so and what to do, elsewhere not.
+func TestACutAnswerSaysWhy(t *testing.T) {
+	for name, c := range map[string]struct {
+		pieces []string
+		want   string
+	}{
+		"nothing":                  {nil, "after 0 pieces of text; its log"},
+		"different pieces":         {append(slices.Repeat([]string{" a"}, 40), " b"), "after 41 pieces of text; its log"},
+		"not enough equal ones":    {append([]string{" b"}, slices.Repeat([]string{" a"}, 29)...), "after 30 pieces of text; its log"},
+		"equal ones":               {append([]string{" b", " c", " b"}, slices.Repeat([]string{" a"}, 31)...), "the last 31 of them equal"},
+		"with other white space":   {append(slices.Repeat([]string{" a", "a\n"}, 15), "a"), "the last 31 of them equal"},
+		"white space from the top": {slices.Repeat([]string{"\n", " "}, 15), "the last 30 of them equal"},
+	} {
+		a := &answer{}
+		for _, text := range c.pieces {
+			a.piece(1, text)
+		}
+		err := a.cut()
+		var broken *RunError
+		if !errors.As(err, &broken) || broken.Reason != AnswerCut || !strings.Contains(broken.Detail, c.want) ||
+			strings.Contains(broken.Detail, "temperature above 0") != strings.Contains(c.want, "equal") {
+			t.Errorf("%s: saw %v, want answer_cut with %q", name, err, c.want)
+		}
+		if err := whileOpening(err, "do this"); !errors.As(err, &broken) {
+			t.Errorf("%s: in a rehearsal: saw %v, want it as it is", name, err)
+		}
+	}
+}
+
+// TestFewerTokensThanAskedFor: only an end of sequence may end an answer early.
+func TestFewerTokensThanAskedFor(t *testing.T) {
+	full := said(3, false, 30, 10, " jumps", 20, " over", 30, " the")
+	if got, err := jobOf(t, record.GenerateCached, 3, fixed{answer: full}).Run(); err != nil || got.Generated != 3 {
+		t.Errorf("all tokens: saw %+v, %v", got, err)
+	}
+	ended := said(3, true, 30, 10, " jumps", 20, " over")
+	if got, err := jobOf(t, record.GenerateCached, 9, fixed{answer: ended}).Run(); err != nil || got.Generated != 3 {
+		t.Errorf("end of sequence: saw %+v, %v", got, err)
+	}
+	var broken *RunError
+	_, err := jobOf(t, record.GenerateCached, 4, fixed{answer: full}).Run()
+	if !errors.As(err, &broken) || broken.Reason != AnswerCut || !strings.Contains(broken.Detail, "after 3 tokens, want 4") {
+		t.Errorf("a limit of its own: saw %v, want answer_cut", err)
 	}
 }
 
@@ -213,7 +260,6 @@ func TestErrorsWhileOpening(t *testing.T) {
 		"no model":    {&stream.StatusError{Code: 404, Message: "The model `x` does not exist"}, ServerModelNotFound},
 		"no page":     {&stream.StatusError{Code: 404, Message: "page not found"}, ServerRefused},
 		"malformed":   {stream.ErrMalformed, ServerRefused},
-		"not done":    {errNotDone, ServerRefused},
 		"its own":     {&Unavailable{Reason: PromptUnsupported}, PromptUnsupported},
 	} {
 		var missing *Unavailable
