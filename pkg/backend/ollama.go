@@ -112,37 +112,28 @@ func (e *ollamaEngine) Prepare(task Task) (Job, error) {
 	}
 	j := newRemoteJob(e.ctx, task, e.eos)
 	j.cache, j.server = e.cache, e.server
-	var rehearsal []question
-	var want []int64
-	for i := range task.Prompt.Batch() {
-		text, tokens, err := promptText(task.Prompt, i)
-		if err != nil {
-			return nil, err
-		}
-		want = append(want, tokens)
+	first, err := j.fill(task.Prompt, func(i int, text string) (run, rehearse question, err error) {
 		options := ollamaSampling(task, i)
-		j.questions = append(j.questions, e.server.question(e.model, text, newTokensOf(task), options))
-		rehearsal = append(rehearsal, e.server.question(e.model, text, 1, options))
+		return e.server.question(e.model, text, newTokensOf(task), options), e.server.question(e.model, text, 1, options), nil
+	})
+	if err != nil {
+		return nil, err
 	}
-	if err := e.rehearse(j, rehearsal, want); err != nil {
+	if err := e.rehearse(j, first); err != nil {
 		return nil, whileOpening(e.server.explain(err), ollamaRemedy)
 	}
 	return j, nil
 }
 
-func (e *ollamaEngine) rehearse(j *remoteJob, rehearsal []question, want []int64) error {
-	if err := j.Ready(); err != nil {
-		return err
-	}
-	j.isReady = false
-	if _, err := j.round(rehearsal, j.answers); err != nil {
+func (e *ollamaEngine) rehearse(j *remoteJob, r rehearsal) error {
+	if err := j.rehearse(r); err != nil {
 		return err
 	}
 	for i := range j.answers {
-		if got := j.answers[i].prompt; got != want[i] {
+		if got := j.answers[i].prompt; got != r.tokens[i] {
 			return &Unavailable{Reason: PromptUnsupported,
-				Detail: fmt.Sprintf("sequence %d: the server counts %d tokens, want %d", i+1, got, want[i])}
+				Detail: fmt.Sprintf("sequence %d: the server counts %d tokens, want %d", i+1, got, r.tokens[i])}
 		}
 	}
-	return e.cache.learn(j, rehearsal)
+	return e.cache.learn(j, r.questions)
 }

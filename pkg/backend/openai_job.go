@@ -19,25 +19,18 @@ func (e *openaiEngine) Prepare(task Task) (Job, error) {
 	}
 	j := newRemoteJob(e.ctx, task, e.eos)
 	j.cache, j.server = e.cache, e.ollama
-	var rehearsal []question
-	var want []int64
-	for i := range task.Prompt.Batch() {
-		text, tokens, err := promptText(task.Prompt, i)
-		if err != nil {
-			return nil, err
-		}
-		want = append(want, tokens)
+	first, err := j.fill(task.Prompt, func(i int, text string) (run, rehearse question, err error) {
 		plain, err := newOpenAIQuestion(e.client, e.path(), e.body(task, i, text))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		naming, err := newOpenAIQuestion(e.client, e.path(), e.askForNames(e.body(task, i, text)))
-		if err != nil {
-			return nil, err
-		}
-		j.questions, rehearsal = append(j.questions, plain), append(rehearsal, naming)
+		return plain, naming, err
+	})
+	if err != nil {
+		return nil, err
 	}
-	if err := e.rehearse(j, rehearsal, want); err != nil {
+	if err := e.rehearse(j, first); err != nil {
 		return nil, whileOpening(e.ollama.explain(err), openaiRemedy)
 	}
 	return j, nil
@@ -97,12 +90,8 @@ func (e *openaiEngine) askForNames(b map[string]any) map[string]any {
 func seedOf(task Task, i int) int64 { return (task.Seed + int64(task.Offset+i)) & math.MaxInt32 }
 
 // rehearse asks once, unmeasured. A server that does not like to name tokens is asked without.
-func (e *openaiEngine) rehearse(j *remoteJob, rehearsal []question, want []int64) error {
-	if err := j.Ready(); err != nil {
-		return err
-	}
-	j.isReady = false
-	_, err := j.round(rehearsal, j.answers)
+func (e *openaiEngine) rehearse(j *remoteJob, r rehearsal) error {
+	err := j.rehearse(r)
 	var refused *stream.StatusError
 	if errors.As(err, &refused) && (refused.Code == http.StatusBadRequest || refused.Code == http.StatusUnprocessableEntity) {
 		_, err = j.round(j.questions, j.answers)
@@ -112,7 +101,7 @@ func (e *openaiEngine) rehearse(j *remoteJob, rehearsal []question, want []int64
 	}
 	for i := range j.answers {
 		a := &j.answers[i]
-		if err := e.checkCount(j, i, a.prompt, want[i]); err != nil {
+		if err := e.checkCount(j, i, a.prompt, r.tokens[i]); err != nil {
 			return err
 		}
 		known := identity{text: string(a.text)}

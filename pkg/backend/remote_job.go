@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/workload"
 )
 
 // Readier is a job that has to do something before each run that is no part of it, such as emptying a server's cache of
@@ -81,7 +82,7 @@ type identity struct {
 	ids  []int64
 }
 
-// newRemoteJob makes a job of as many questions as the task has sequences, which are still to be given.
+// newRemoteJob makes a job of as many questions as the task has sequences, which fill gives it.
 func newRemoteJob(ctx context.Context, task Task, eos int64) *remoteJob {
 	batch := task.Prompt.Batch()
 	j := &remoteJob{ctx: ctx, prefill: task.Mode == record.Prefill, answers: newAnswers(task), eos: eos, asked: int64(newTokensOf(task)),
@@ -92,6 +93,40 @@ func newRemoteJob(ctx context.Context, task Task, eos int64) *remoteJob {
 		j.prompts.first[task.Prompt.IDs[i][max(0, slices.Index(mask, 1))]] = true
 	}
 	return j
+}
+
+// rehearsal is what is asked before the first run, to see that the server counts the same tokens as we do.
+type rehearsal struct {
+	questions []question
+	tokens    []int64 // of each prompt, as we count them
+}
+
+// fill gives the job its questions, and returns those of the rehearsal. Ask makes both for sequence i.
+func (j *remoteJob) fill(p workload.Prompt, ask func(i int, text string) (run, rehearse question, err error)) (rehearsal, error) {
+	var r rehearsal
+	for i := range p.Batch() {
+		text, tokens, err := promptText(p, i)
+		if err != nil {
+			return rehearsal{}, err
+		}
+		run, rehearse, err := ask(i, text)
+		if err != nil {
+			return rehearsal{}, err
+		}
+		j.questions = append(j.questions, run)
+		r.questions, r.tokens = append(r.questions, rehearse), append(r.tokens, tokens)
+	}
+	return r, nil
+}
+
+// rehearse asks a rehearsal's questions.
+func (j *remoteJob) rehearse(r rehearsal) error {
+	if err := j.Ready(); err != nil {
+		return err
+	}
+	j.isReady = false
+	_, err := j.round(r.questions, j.answers)
+	return err
 }
 
 // newTokensOf is how many tokens are asked for: prefill over HTTP is a request for one.
