@@ -221,14 +221,9 @@ func (j *remoteJob) result(use cacheUse) (Result, error) {
 	isMerged, longest := false, 0
 	for i := range j.answers {
 		a := &j.answers[i]
-		n, merged, err := a.tokens()
+		n, merged, err := j.count(i)
 		if err != nil {
 			return Result{}, err
-		}
-		if n < j.asked && !a.stopped {
-			return Result{}, &RunError{Reason: AnswerCut,
-				Detail: fmt.Sprintf("sequence %d: the server ended its answer at a limit of its own, after %d tokens, want %d; "+
-					"give it a longer context, or ask for fewer new tokens", i+1, n, j.asked)}
 		}
 		isMerged = isMerged || merged
 		res.Generated += n
@@ -257,6 +252,18 @@ func (j *remoteJob) result(use cacheUse) (Result, error) {
 		res.Flags = append(res.Flags, MergedTokens)
 	}
 	return res, nil
+}
+
+// count is the number of new tokens of sequence i, and whether a piece brought several. Only an end of sequence makes them
+// fewer than were asked for.
+func (j *remoteJob) count(i int) (n int64, merged bool, err error) {
+	n, merged, err = j.answers[i].tokens()
+	if err == nil && n < j.asked && !j.answers[i].stopped {
+		err = &RunError{Reason: AnswerCut,
+			Detail: fmt.Sprintf("sequence %d: the server ended its answer at a limit of its own, after %d tokens, want %d; "+
+				"give it a longer context, or ask for fewer new tokens", i+1, n, j.asked)}
+	}
+	return n, merged, err
 }
 
 // clock fills in the times.
