@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -103,6 +104,37 @@ func openPython(t *testing.T, name, dir string, settings map[string]string) (*wo
 		t.Fatal(err)
 	}
 	return c, opened
+}
+
+// TestSlowAKilledCompilerLeavesNothing kills a worker while it compiles: what it had compiled goes with it.
+func TestSlowAKilledCompilerLeavesNothing(t *testing.T) {
+	f, temp := oddModel(t, 1), t.TempDir()
+	t.Setenv("TMPDIR", temp)
+	c, _ := openPython(t, "transformers-cpu-compile", f.Dir, nil)
+	compiled := func() []string {
+		found, err := filepath.Glob(filepath.Join(temp, "bh-*", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+	if len(compiled()) == 0 {
+		t.Fatalf("saw nothing compiled in %s", temp)
+	}
+	kill := time.AfterFunc(time.Second, func() {
+		if err := syscall.Kill(c.PID(), syscall.SIGKILL); err != nil {
+			t.Error(err)
+		}
+	})
+	defer kill.Stop()
+	task := backend.Task{Mode: record.GenerateCached, Prompt: padded([]int64{1, 2, 3}), MaxNewTokens: slowTokens}
+	var crash *worker.CrashError
+	if err := c.Prepare(t.Context(), "cell", task, slowLimit); !errors.As(err, &crash) {
+		t.Errorf("saw %v, want a crash", err)
+	}
+	if left := compiled(); len(left) > 0 {
+		t.Errorf("saw %v left", left)
+	}
 }
 
 // measured prepares a task, warms it up and measures a window of it.

@@ -19,7 +19,6 @@ import platform
 import queue
 import shutil
 import sys
-import tempfile
 import threading
 import time
 import traceback
@@ -526,7 +525,8 @@ class Server:
         self.cells: dict[str, Cell] = {}
         self.last_end = 0  # of the last window, 0 when something else came after it
         self.collections = 0  # garbage collections so far
-        self.scratch: str | None = None  # the compiler's folder, where it is this worker's own
+        # The compiler's folder, where it is this worker's own. The parent removes it where this process cannot any more.
+        self.scratch: str | None = None
         gc.disable()  # it is run by hand between windows and never inside one
         gc.callbacks.append(self.count)
 
@@ -570,7 +570,8 @@ class Server:
         for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ[name] = str(threads)
         if cold:  # so that the time of compiling never depends on what was compiled before
-            self.scratch = tempfile.mkdtemp(prefix="bh-torchinductor-")
+            self.scratch = os.environ["BH_WORKER_SCRATCH"]
+            os.makedirs(self.scratch, 0o700, exist_ok=True)
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = self.scratch
         global torch
         try:

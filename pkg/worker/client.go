@@ -3,12 +3,14 @@ package worker
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -26,6 +28,9 @@ type Client struct {
 	nextID  int64
 	waited  sync.Once
 	waitErr error
+	// scratch is where the worker may make a folder for what is of no use after it; it goes when the worker has ended,
+	// however it ended.
+	scratch string
 	// oomKills is the machine's count of kills for lack of memory when the worker started.
 	oomKills int64
 }
@@ -36,11 +41,15 @@ const patience = 10 * time.Second
 // lastWordsKept is how much of the beginning, and of the end, of a worker's standard error goes into the record of a crash.
 const lastWordsKept = 1024
 
+// envScratch tells a worker the name of a folder that it may make.
+const envScratch = "BH_WORKER_SCRATCH"
+
 // Start starts argv as a worker, bound to cpus unless there are none. It is put into a process group of its own, so that
 // Ctrl-C on the terminal reaches only the parent, which decides.
 func Start(argv, env []string, cpus machine.CPUSet) (*Client, error) {
 	c := &Client{cmd: exec.Command(argv[0], argv[1:]...), replies: make(chan reply), words: &lastWords{}, oomKills: machine.OOMKills()}
-	c.cmd.Env = append(os.Environ(), env...)
+	c.scratch = filepath.Join(os.TempDir(), "bh-worker-"+rand.Text())
+	c.cmd.Env = append(append(os.Environ(), env...), envScratch+"="+c.scratch)
 	c.cmd.Stderr = c.words
 	c.cmd.WaitDelay = patience // something the worker started may hold its standard error open
 	ownGroup(c.cmd)
@@ -180,7 +189,10 @@ func (c *Client) crashed() error {
 }
 
 func (c *Client) wait() error {
-	c.waited.Do(func() { c.waitErr = c.cmd.Wait() })
+	c.waited.Do(func() {
+		c.waitErr = c.cmd.Wait()
+		_ = os.RemoveAll(c.scratch) // what cannot be removed is in the system's folder for what is temporary
+	})
 	return c.waitErr
 }
 

@@ -4,7 +4,8 @@
 //
 // The protocol is one JSON object per line: requests on the worker's standard input, one reply for each on its standard
 // output, in order. Standard error is for people. Version 2 knows four requests: open a model, prepare a task, warm it
-// up, and measure a window of it. All times are taken inside the worker.
+// up, and measure a window of it. All times are taken inside the worker. What a worker needs on disk only for itself goes
+// into the folder that the environment variable BH_WORKER_SCRATCH names, which it makes and the parent removes after it.
 package worker
 
 import (

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -166,6 +167,34 @@ func TestCrashIsAnError(t *testing.T) {
 	}
 	if _, err := c.Measure(t.Context(), "cell", 0, limit); !errors.As(err, &crash) {
 		t.Errorf("after the crash: saw %v, want a CrashError", err)
+	}
+}
+
+// TestScratchGoesWithTheWorker: what a worker made for itself does not outlast it, also where it could not remove it.
+func TestScratchGoesWithTheWorker(t *testing.T) {
+	for name, end := range map[string]func(c *Client) error{
+		backendtest.Crashing: func(c *Client) error { _, err := c.Measure(t.Context(), "cell", 0, limit); return err },
+		backendtest.Hanging: func(c *Client) error {
+			_, err := c.Measure(t.Context(), "cell", 0, 50*time.Millisecond)
+			return err
+		},
+		backendtest.Steady: func(c *Client) error { return errors.Join(c.Close(), errors.New("closed")) },
+	} {
+		temp := t.TempDir()
+		t.Setenv("TMPDIR", temp)
+		c := prepared(t, name)
+		if err := os.MkdirAll(filepath.Join(c.scratch, "deep"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(c.cmd.Env, envScratch+"="+c.scratch) || filepath.Dir(c.scratch) != temp {
+			t.Errorf("%s: saw folder %s, want one in %s that the worker is told", name, c.scratch, temp)
+		}
+		if end(c) == nil {
+			t.Fatalf("%s: it lives on", name)
+		}
+		if left, err := os.ReadDir(temp); err != nil || len(left) != 0 {
+			t.Errorf("%s: saw %v left, %v", name, left, err)
+		}
 	}
 }
 
