@@ -53,7 +53,7 @@ var (
 )
 
 // oddModel is a small model that nothing about is a default, with eos as the end of sequence.
-func oddModel(t *testing.T, eos int64) *model.Folder {
+func oddModel(t testing.TB, eos int64) *model.Folder {
 	t.Helper()
 	cfg := modeltest.SmallConfig()
 	cfg.EOSTokenID, cfg.BOSTokenID = eos, eos
@@ -78,7 +78,7 @@ func reference(t *testing.T, f *model.Folder) *modeltest.GPT2 {
 }
 
 // launchPython starts the worker of a backend.
-func launchPython(t *testing.T, name string) *worker.Client {
+func launchPython(t testing.TB, name string) *worker.Client {
 	t.Helper()
 	b, _ := backend.Lookup(name)
 	if err := b.Check(); err != nil {
@@ -96,7 +96,7 @@ func launchPython(t *testing.T, name string) *worker.Client {
 	return c
 }
 
-func openPython(t *testing.T, name, dir string, settings map[string]string) (*worker.Client, *worker.Opened) {
+func openPython(t testing.TB, name, dir string, settings map[string]string) (*worker.Client, *worker.Opened) {
 	t.Helper()
 	c := launchPython(t, name)
 	opened, err := c.Open(t.Context(), name, backend.Spec{ModelDir: dir, Precision: "fp32", Threads: 2, Settings: settings}, slowLimit)
