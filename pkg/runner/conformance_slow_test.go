@@ -12,11 +12,23 @@ import (
 // does. One that cannot is a failure here, not a skip.
 var cpuBackends = []string{"onnxruntime-cpu", "transformers-cpu", "transformers-cpu-compile", "ollama", "openai"}
 
-// TestSlowConformance runs the suite on every backend that needs no GPU, on a tiny model.
+// gpuBackends are skipped, with the backend's own reason, where there is no GPU or what they need is not installed.
+var gpuBackends = []string{"onnxruntime-gpu", "tensorrt", "transformers-gpu", "transformers-gpu-compile"}
+
+// TestSlowConformance runs the suite on every backend, on a tiny model.
 func TestSlowConformance(t *testing.T) {
 	folder := tinyFolder(t)
 	for _, name := range cpuBackends {
 		t.Run(name, func(t *testing.T) { conform(t, subject{name: name, folder: folder, want: plainGreedy(folder)}) })
+	}
+	for _, name := range gpuBackends {
+		t.Run(name, func(t *testing.T) {
+			s := subject{name: name, folder: folder, want: plainGreedy(folder)}
+			if err := s.backend(t).Check(); err != nil {
+				t.Skip(err)
+			}
+			conform(t, s)
+		})
 	}
 }
 

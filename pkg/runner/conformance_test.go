@@ -24,7 +24,7 @@ import (
 
 // The conformance suite: what every backend must do, and how it must fail, whatever it is made of. It drives real worker
 // processes. TestConformance runs it on the backend that needs nothing but a library; the integration test
-// TestSlowConformance on every backend that can work without a GPU.
+// TestSlowConformance on every backend that can work here.
 
 // subject is a backend on a model, under test.
 type subject struct {
