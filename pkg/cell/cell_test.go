@@ -240,6 +240,7 @@ func TestOrderDoesNotMatter(t *testing.T) {
 		for i := range n {
 			r := okRun(int64(i), rapid.Float64Range(0.01, 1e5).Draw(t, "ms"))
 			r.Scenario = rapid.SampledFrom([]string{"x", "y"}).Draw(t, "scenario")
+			r.Session = rapid.Int64Range(0, 2).Draw(t, "session")
 			r.PowerMeanW = units.Ptr(units.Watts(rapid.Float64Range(0, 300).Draw(t, "watts")))
 			r.EnergyGrade = rapid.SampledFrom([]record.Grade{"", "A", "B", "C", "D"}).Draw(t, "grade")
 			r.OutputHash = rapid.SampledFrom([]string{"", "p", "q"}).Draw(t, "hash")

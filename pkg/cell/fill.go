@@ -78,6 +78,9 @@ func fillRatio(c *record.Cell) {
 
 // fillSD inverts the t interval.
 func fillSD(c *record.Cell) {
+	if record.OverSessions(c.Sessions) { // the interval is over sessions and says nothing of runs
+		return
+	}
 	if c.LatSDMS != nil || c.N < 2 || c.LatCILowerMS == nil || c.LatCIUpperMS == nil || *c.LatCIUpperMS < *c.LatCILowerMS {
 		return
 	}

@@ -25,12 +25,13 @@ type group struct {
 	sources          map[string]bool
 	grade            record.Grade
 
-	latency    []float64 // ms
-	throughput []float64 // tok/s
+	latency    figure // ms
+	throughput figure // tok/s
 	tokens     units.Tokens
 	latencyNS  int64
-	ttft, itl  []float64 // ms
-	power      []float64 // W
+	ttft       figure    // ms
+	itl        []float64 // ms
+	power      figure    // W
 	gpuPower   []float64 // W
 	cpuPower   []float64 // W
 	gpuTemp    []float64 // °C
@@ -40,7 +41,8 @@ type group struct {
 }
 
 func newGroup() *group {
-	return &group{reasons: map[string]bool{}, hashes: map[string]bool{}, sources: map[string]bool{}}
+	return &group{reasons: map[string]bool{}, hashes: map[string]bool{}, sources: map[string]bool{},
+		latency: figure{}, throughput: figure{}, ttft: figure{}, power: figure{}}
 }
 
 // add takes what the summary needs of one run.
@@ -55,12 +57,12 @@ func (g *group) add(r *record.Run) {
 		g.reasons[r.Reason] = true
 		return
 	}
-	g.latency = append(g.latency, ms(*r.LatencyNS))
-	g.throughput = append(g.throughput, float64(*r.ThroughputTokS))
+	g.latency.add(r, ms(*r.LatencyNS))
+	g.throughput.add(r, float64(*r.ThroughputTokS))
 	g.latencyNS += *r.LatencyNS
 	g.tokens += *r.Tokens()
 	if r.TTFTNS != nil {
-		g.ttft = append(g.ttft, ms(*r.TTFTNS))
+		g.ttft.add(r, ms(*r.TTFTNS))
 	}
 	if n := len(r.ITLNS); n > 0 {
 		var sum int64
@@ -79,7 +81,7 @@ func (g *group) add(r *record.Run) {
 // addTelemetry takes the columns that exist once a run is joined with samples.
 func (g *group) addTelemetry(r *record.Run) {
 	if r.PowerMeanW != nil {
-		g.power = append(g.power, float64(*r.PowerMeanW))
+		g.power.add(r, float64(*r.PowerMeanW))
 		g.sources[r.PowerSource] = true
 		g.grade = WorseGrade(g.grade, r.EnergyGrade)
 	}
@@ -108,12 +110,13 @@ func (g *group) summary(k key) (record.Cell, error) {
 		Schema: record.SchemaCell, Experiment: k.experiment, Host: k.host, Backend: k.backend, Model: k.model,
 		Precision: k.precision, Device: k.device, Settings: k.settings, Threads: &k.threads, Mode: k.mode,
 		Scenario: k.scenario, BatchSize: &k.batchSize, PromptTokens: &k.promptTokens, MaxNewTokens: &k.maxNewTokens,
-		N: int64(len(g.latency)), NDegraded: g.degraded, NError: g.failed, Reasons: list(g.reasons),
+		N: int64(len(g.latency.all())), NDegraded: g.degraded, NError: g.failed, Reasons: list(g.reasons),
 		PowerSource: list(g.sources), EnergyGrade: g.grade, RSSPeakBytes: g.rssPeak,
 	}
 	if c.N == 0 {
 		return c, nil
 	}
+	c.Sessions = units.Ptr(int64(len(g.latency)))
 	if g.hashed > 1 {
 		c.OutputsDiffer = units.Ptr(len(g.hashes) > 1)
 	}
@@ -132,19 +135,21 @@ func list(set map[string]bool) string {
 
 // latencyFigures fills the columns of latency.
 func (g *group) latencyFigures(c *record.Cell) error {
-	s, err := describe(g.latency)
+	s, err := g.latency.describe(c)
 	if err != nil {
 		return err
 	}
 	set(&c.LatMeanMS, s.mean)
 	set(&c.LatSDMS, s.sd)
+	set(&c.LatSEMS, s.se)
 	set(&c.LatCILowerMS, s.lower)
 	set(&c.LatCIUpperMS, s.upper)
-	median, err := stats.Median(g.latency)
+	all := g.latency.all()
+	median, err := stats.Median(all)
 	if err != nil {
 		return err
 	}
-	high, err := stats.Percentile(g.latency, p95)
+	high, err := stats.Percentile(all, p95)
 	if err != nil {
 		return err
 	}
@@ -156,27 +161,40 @@ func (g *group) latencyFigures(c *record.Cell) error {
 // otherFigures fills the means, over the runs that have the figure.
 func (g *group) otherFigures(c *record.Cell) error {
 	var errs []error
-	get := func(x []float64) description {
-		s, err := describe(x)
+	get := func(f figure) description {
+		s, err := f.describe(c)
 		errs = append(errs, err)
 		return s
+	}
+	mean := func(x []float64) *float64 {
+		m, err := moments(x)
+		errs = append(errs, err)
+		if m == nil {
+			return nil
+		}
+		return &m.Mean
 	}
 	throughput, ttft, power := get(g.throughput), get(g.ttft), get(g.power)
 	set(&c.ThroughputMeanTokS, throughput.mean)
 	set(&c.ThroughputMeanSDTokS, throughput.sd)
+	set(&c.ThroughputMeanSETokS, throughput.se)
 	set(&c.TTFTMeanMS, ttft.mean)
 	set(&c.TTFTSDMS, ttft.sd)
-	set(&c.ITLMeanMS, get(g.itl).mean)
+	if len(g.ttft.all()) == int(c.N) { // a reader takes the degrees of freedom from n
+		set(&c.TTFTSEMS, ttft.se)
+	}
+	set(&c.ITLMeanMS, mean(g.itl))
 	set(&c.PowerMeanW, power.mean)
 	set(&c.PowerSDW, power.sd)
-	if n := int64(len(g.power)); n > 0 {
+	set(&c.PowerSEW, power.se)
+	if n := int64(len(g.power.all())); n > 0 {
 		c.PowerN = &n
 	}
-	set(&c.GPUPowerMeanW, get(g.gpuPower).mean)
-	set(&c.CPUPowerMeanW, get(g.cpuPower).mean)
-	set(&c.GPUTempMeanC, get(g.gpuTemp).mean)
-	set(&c.GPUUtilMeanPct, get(g.gpuUtil).mean)
-	if mem := get(g.gpuMem).mean; mem != nil {
+	set(&c.GPUPowerMeanW, mean(g.gpuPower))
+	set(&c.CPUPowerMeanW, mean(g.cpuPower))
+	set(&c.GPUTempMeanC, mean(g.gpuTemp))
+	set(&c.GPUUtilMeanPct, mean(g.gpuUtil))
+	if mem := mean(g.gpuMem); mem != nil {
 		c.GPUMemMeanBytes = units.Ptr(units.Bytes(math.Round(*mem)))
 	}
 	return errors.Join(errs...)
@@ -187,31 +205,4 @@ func set[T ~float64](column **T, v *float64) {
 	if v != nil {
 		*column = units.Ptr(T(*v))
 	}
-}
-
-// description summarises a list; nil is what too few values cannot say.
-type description struct{ mean, sd, lower, upper *float64 }
-
-// describe sorts x, so that the order of the runs makes no difference in the last digit, and summarises it: the mean, the
-// sample standard deviation and the 95% t interval of the mean. One value has no spread, and equal values no interval.
-func describe(x []float64) (description, error) {
-	if len(x) == 0 {
-		return description{}, nil
-	}
-	slices.Sort(x)
-	m, err := stats.Of(x)
-	if err != nil {
-		return description{}, err
-	}
-	s := description{mean: &m.Mean}
-	if m.N < 2 {
-		return s, nil
-	}
-	s.sd = &m.SD
-	ci, err := m.TInterval(stats.DefaultConfidence)
-	if errors.Is(err, stats.ErrZeroVariance) {
-		return s, nil
-	}
-	s.lower, s.upper = &ci.Lower, &ci.Upper
-	return s, err
 }

@@ -15,6 +15,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/banterhearts/bh/pkg/cell"
 	"github.com/banterhearts/bh/pkg/cli"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/stats"
@@ -47,8 +48,8 @@ func testCost(c record.Cell) record.Cost {
 		Method: "default", Estimator: "ratio", Provider: "p", Tier: record.OnDemand, Default: true,
 		TotalUSDPer1M: units.Ptr(units.USD(*c.LatMeanMS)), EnergyUSDPer1M: units.Ptr(units.USD(*c.LatMeanMS / 10)),
 	}
-	m := stats.Moments{N: int(c.N), Mean: float64(*c.LatMeanMS), SD: float64(*c.LatSDMS)}
-	if ci, err := m.LogTInterval(stats.DefaultConfidence); err == nil {
+	e, _ := cell.Latency(&c)
+	if ci, err := e.LogInterval(stats.DefaultConfidence); err == nil {
 		r.TotalCILowerUSD, r.TotalCIUpperUSD = units.Ptr(units.USD(ci.Lower)), units.Ptr(units.USD(ci.Upper))
 	}
 	return r

@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 
+	"github.com/banterhearts/bh/pkg/cell"
 	"github.com/banterhearts/bh/pkg/cli"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/stats"
@@ -37,18 +38,14 @@ var metrics = []metric{
 	{name: "energy_kwh_per_1m", ofCost: func(r *record.Cost) reading { return costOnly(r, pointer(r.EnergyKWhPer1M)) }},
 	{name: "carbon_g_per_1m", ofCost: func(r *record.Cost) reading { return costOnly(r, pointer(r.CarbonGPer1M)) }},
 	{name: "tokens_per_kwh", higher: true, ofCost: func(r *record.Cost) reading { return costOnly(r, pointer(r.TokensPerKWh)) }},
-	{name: LatencyMS, ofCell: func(c *record.Cell) reading {
-		return ofMean(c, pointer(c.LatMeanMS), pointer(c.LatMeanMS), pointer(c.LatSDMS))
-	}},
-	{name: "ttft_ms", ofCell: func(c *record.Cell) reading {
-		return ofMean(c, pointer(c.TTFTMeanMS), pointer(c.TTFTMeanMS), pointer(c.TTFTSDMS))
-	}},
+	{name: LatencyMS, ofCell: func(c *record.Cell) reading { return ofMean(c, pointer(c.LatMeanMS), cell.Latency) }},
+	{name: "ttft_ms", ofCell: func(c *record.Cell) reading { return ofMean(c, pointer(c.TTFTMeanMS), cell.TTFT) }},
+	// Tokens per run over mean latency, so its relative spread is the mean latency's.
 	{name: "throughput_ratio_tok_s", higher: true, ofCell: func(c *record.Cell) reading {
-		// Tokens per run over mean latency, so its relative spread is the mean latency's.
-		return ofMean(c, pointer(c.ThroughputRatioTokS), pointer(c.LatMeanMS), pointer(c.LatSDMS))
+		return ofMean(c, pointer(c.ThroughputRatioTokS), cell.Latency)
 	}},
 	{name: "throughput_mean_tok_s", higher: true, ofCell: func(c *record.Cell) reading {
-		return ofMean(c, pointer(c.ThroughputMeanTokS), pointer(c.ThroughputMeanTokS), pointer(c.ThroughputMeanSDTokS))
+		return ofMean(c, pointer(c.ThroughputMeanTokS), cell.Throughput)
 	}},
 }
 
@@ -87,8 +84,8 @@ func pointer[T ~float64](v *T) *float64 {
 }
 
 // totalUSD reads the total with its spread, recovered from the row's interval, which package cost makes on the log scale
-// at the default confidence. Where power adds to the spread, that interval's degrees of freedom are not n-1 exactly;
-// recovering with n-1 keeps the row's own interval as it is.
+// at the default confidence, over sessions or runs. Where power adds to the spread, that interval's degrees of freedom
+// are not one less than these exactly; recovering with that keeps the row's own interval as it is.
 func totalUSD(r *record.Cost) reading {
 	got := costOnly(r, pointer(r.TotalUSDPer1M))
 	if got.value == nil {
@@ -104,7 +101,11 @@ func totalUSD(r *record.Cost) reading {
 	ci := stats.Interval{
 		Lower: float64(*r.TotalCILowerUSD), Upper: float64(*r.TotalCIUpperUSD), Confidence: stats.DefaultConfidence,
 	}
-	spread, err := stats.LogMeanFromInterval(*got.value, ci, int(r.N))
+	n := r.N
+	if record.OverSessions(r.Sessions) {
+		n = *r.Sessions
+	}
+	spread, err := stats.LogMeanFromInterval(*got.value, ci, int(n))
 	if err != nil {
 		got.flat = "the cost row's interval: " + err.Error()
 		return got
@@ -118,15 +119,16 @@ func costOnly(r *record.Cost, value *float64) reading {
 	return usable(reading{value: value, reason: orUnknown(r.Reason), flat: "cost rows have no interval of this metric"})
 }
 
-// ofMean reads a figure whose relative spread is that of a mean over the cell's runs.
-func ofMean(c *record.Cell, value, mean, sd *float64) reading {
+// ofMean reads a figure whose relative spread is that of a mean of the cell.
+func ofMean(c *record.Cell, value *float64, mean func(*record.Cell) (stats.Estimate, bool)) reading {
 	got := usable(reading{value: value, reason: orUnknown(c.Reasons), flat: "the cell has no standard deviation of it"})
-	if got.value == nil || mean == nil || sd == nil {
+	e, ok := mean(c)
+	if got.value == nil || !ok {
 		return got
 	}
-	spread, err := stats.Moments{N: int(c.N), Mean: *mean, SD: *sd}.LogMean()
+	spread, err := e.LogMean()
 	if err != nil {
-		got.flat = "the runs of the cell: " + err.Error()
+		got.flat = "the mean of the cell: " + err.Error()
 		return got
 	}
 	spread.Log = math.Log(*got.value)

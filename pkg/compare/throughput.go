@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/banterhearts/bh/pkg/cell"
 	"github.com/banterhearts/bh/pkg/record"
-	"github.com/banterhearts/bh/pkg/stats"
 )
 
 // throughputOf lists the doubts about the cells, in the order of backend, mode, scenario.
@@ -78,9 +78,8 @@ func (t *Throughput) reviewCell(id CellID, c *record.Cell, confidence float64) {
 	n := NegativeInterval{
 		CellID: id, MeanMS: float64(*c.LatMeanMS), LowerMS: float64(*c.LatCILowerMS), UpperMS: float64(*c.LatCIUpperMS),
 	}
-	if c.LatSDMS != nil {
-		m := stats.Moments{N: int(c.N), Mean: n.MeanMS, SD: float64(*c.LatSDMS)}
-		if ci, err := m.LogTInterval(confidence); err == nil { // an interval that cannot be made is null
+	if e, ok := cell.Latency(c); ok {
+		if ci, err := e.LogInterval(confidence); err == nil { // an interval that cannot be made is null
 			n.LogLowerMS, n.LogUpperMS = &ci.Lower, &ci.Upper
 		}
 	}

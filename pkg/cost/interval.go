@@ -3,6 +3,7 @@ package cost
 import (
 	"math"
 
+	"github.com/banterhearts/bh/pkg/cell"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/stats"
 	"github.com/banterhearts/bh/pkg/units"
@@ -14,12 +15,13 @@ const (
 	CILogLatencyPower    = "log_t_latency_power"    // spread of the latencies and of the runs' power
 	CILogThroughput      = "log_t_throughput"       // spread of the runs' throughputs; power taken as exact
 	CILogThroughputPower = "log_t_throughput_power" // spread of the runs' throughputs and of their power
+	CISessions           = "_sessions"              // ending of the four: the spread is that of sessions, not of runs
 	CINone               = "none:"                  // followed by one of the codes below
 
 	ciNoTotal      = "no_total"              // there is no total cost
 	ciSingleRun    = "single_run"            // one run has no spread
 	ciNoSpread     = "zero_variance"         // the runs are equal to the last digit
-	ciNoLatencySD  = "latency_sd_unknown"    // ratio estimator: the cell has no standard deviation of the latency
+	ciNoLatencySD  = "latency_sd_unknown"    // ratio estimator: the cell has no standard deviation or error of the latency
 	ciNoThroughput = "throughput_sd_unknown" // mean estimator: the cell has none of the runs' throughputs
 )
 
@@ -29,13 +31,14 @@ const (
 // energy. On the log scale, by the delta method (Oehlert, 1992, "A note on the delta method", The American Statistician
 // 46(1), 27-29),
 //
-//	ln total ± t(0.975, df) · √(seL² + f²·seP²),  se = sd/(mean·√n),  f = energy cost / total cost
+//	ln total ± t(0.975, df) · √(seL² + f²·seP²),  se = standard error/mean,  f = energy cost / total cost
 //
-// with df of Welch and Satterthwaite. The interval is always above zero. L is the mean latency for the ratio estimator,
-// whose cost is proportional to it, and the inverse of the mean throughput for the mean estimator. Assumed: runs are
-// independent; the tokens of a run are fixed, which greedy decoding makes them; latency and power are uncorrelated
-// between runs. Where the runs' power has no known spread (an archive, a single reading) power is taken as exact, and the
-// method's name says so. What a grade D estimate of power may be off by is not in the interval.
+// with df of Welch and Satterthwaite. The standard errors are the cell's: over its sessions where its runs come from
+// several worker processes, else over its runs. The interval is always above zero. L is the mean latency for the ratio
+// estimator, whose cost is proportional to it, and the inverse of the mean throughput for the mean estimator. Assumed:
+// runs, or else sessions, are independent; the tokens of a run are fixed, which greedy decoding makes them; latency and
+// power are uncorrelated between them. Where power has no known spread (an archive, a single reading) it is taken as
+// exact, and the method's name says so. What a grade D estimate of power may be off by is not in the interval.
 func interval(c *record.Cell, r *record.Cost) (lower, upper *units.USD, method string) {
 	if r.TotalUSDPer1M == nil || *r.TotalUSDPer1M <= 0 {
 		return nil, nil, CINone + ciNoTotal
@@ -58,26 +61,27 @@ func interval(c *record.Cell, r *record.Cost) (lower, upper *units.USD, method s
 	if err != nil {
 		return nil, nil, CINone + ciNoSpread
 	}
+	if record.OverSessions(r.Sessions) {
+		method += CISessions
+	}
 	return units.Ptr(units.USD(ci.Lower)), units.Ptr(units.USD(ci.Upper)), method
 }
 
 // rateSpread is the spread of the seconds per token on the log scale and the ci_method it makes; where ok is false the
 // method says why there is none.
 func rateSpread(c *record.Cell, estimator string) (spread stats.LogMean, method string, ok bool) {
-	m, method := stats.Moments{N: int(c.N)}, CILogLatency
-	switch {
-	case c.N < 2:
+	if c.N < 2 {
 		return spread, CINone + ciSingleRun, false
-	case estimator == EstimatorMean && (c.ThroughputMeanTokS == nil || c.ThroughputMeanSDTokS == nil):
-		return spread, CINone + ciNoThroughput, false
-	case estimator == EstimatorMean:
-		m.Mean, m.SD, method = float64(*c.ThroughputMeanTokS), float64(*c.ThroughputMeanSDTokS), CILogThroughput
-	case c.LatMeanMS == nil || c.LatSDMS == nil:
-		return spread, CINone + ciNoLatencySD, false
-	default:
-		m.Mean, m.SD = float64(*c.LatMeanMS), float64(*c.LatSDMS)
 	}
-	spread, err := m.LogMean()
+	estimate, method, unknown := cell.Latency, CILogLatency, ciNoLatencySD
+	if estimator == EstimatorMean {
+		estimate, method, unknown = cell.Throughput, CILogThroughput, ciNoThroughput
+	}
+	e, ok := estimate(c)
+	if !ok {
+		return spread, CINone + unknown, false
+	}
+	spread, err := e.LogMean()
 	if err != nil {
 		return spread, CINone + ciNoSpread, false
 	}
@@ -86,10 +90,11 @@ func rateSpread(c *record.Cell, estimator string) (spread stats.LogMean, method 
 
 // powerSpread is the spread that the runs' power gives the total, on the log scale; ok is false where it has none.
 func powerSpread(c *record.Cell, r *record.Cost) (spread stats.LogMean, ok bool) {
-	if r.EnergyUSDPer1M == nil || c.PowerMeanW == nil || c.PowerSDW == nil || c.PowerN == nil || *c.PowerN < 2 {
+	e, ok := cell.Power(c)
+	if !ok || r.EnergyUSDPer1M == nil {
 		return stats.LogMean{}, false
 	}
-	l, err := stats.Moments{N: int(*c.PowerN), Mean: float64(*c.PowerMeanW), SD: float64(*c.PowerSDW)}.LogMean()
+	l, err := e.LogMean()
 	if err != nil {
 		return stats.LogMean{}, false
 	}

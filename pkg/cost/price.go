@@ -111,7 +111,7 @@ func priceCell(c *record.Cell, o *offer, b *Book, m Method) record.Cost {
 	r := record.Cost{
 		Schema: record.SchemaCost, Experiment: c.Experiment, Host: c.Host, Backend: c.Backend, Model: c.Model,
 		Precision: c.Precision, Device: c.Device, Settings: c.Settings, Threads: c.Threads, Mode: c.Mode,
-		Scenario: c.Scenario, N: c.N, Method: m.Name, Estimator: m.Estimator,
+		Scenario: c.Scenario, N: c.N, Sessions: c.Sessions, Method: m.Name, Estimator: m.Estimator,
 		Provider: o.provider, Tier: o.tier, Region: o.region, Currency: o.currency, PriceDate: o.date, Default: o.isDefault,
 		USDPerHour: o.usdPerHour, USDPerKWh: b.Energy.USDPerKWh, GCO2ePerKWh: b.Carbon.GCO2ePerKWh,
 		PowerW: c.PowerMeanW, PowerSource: c.PowerSource, EnergyGrade: c.EnergyGrade,

@@ -49,7 +49,8 @@ type RequestCost struct {
 // The mean of throughputs over scenarios is TR119's definition, kept under every method.
 //
 // The interval takes each mode's cost to vary as its mean throughput does, √Σ(s·w)²/Σs on the log scale with w the half
-// width of ln total in each cell, and adds the modes as independent (see sum).
+// width of ln total in each cell, and adds the modes as independent; intervals over sessions, which all cells of a backend
+// share, are added as they are (see sum).
 func Requests(costs []record.Cost, b *Book) []RequestCost {
 	var out []RequestCost
 	for _, g := range groups(costs) {
@@ -77,11 +78,12 @@ type modeMeans struct {
 	powerCells int     // of those, with power
 	power      float64 // W
 	spread     float64 // half width of the 95% interval of ln(mode cost); NaN where a cell has none
+	shared     bool    // the intervals are over sessions
 }
 
 func meansOf(rows []*record.Cost) modeMeans {
 	var m modeMeans
-	var squares float64
+	var spread halfWidth
 	for _, r := range rows {
 		if r.ThroughputTokS == nil {
 			continue
@@ -93,10 +95,11 @@ func meansOf(rows []*record.Cost) modeMeans {
 			m.powerCells++
 			m.power += float64(*r.PowerW)
 		}
-		w := s * logHalfWidth(r)
-		squares += w * w
+		shared := record.OverSessions(r.Sessions)
+		spread.add(s*logHalfWidth(r), shared)
+		m.shared = m.shared || shared
 	}
-	m.spread = math.Sqrt(squares) / m.throughput
+	m.spread = spread.width() / m.throughput
 	m.throughput /= float64(m.cells)
 	m.power /= float64(m.powerCells)
 	return m
@@ -128,7 +131,7 @@ func (r *RequestCost) price(row *record.Cost, prefill, generate modeMeans) {
 	if r.TotalUSD == nil {
 		return
 	}
-	if s := sum(spreadOut(*p.total, prefill.spread), spreadOut(*g.total, generate.spread)); s.known {
+	if s := sum(prefill.spreadOut(*p.total), generate.spreadOut(*g.total)); s.known {
 		r.TotalCILowerUSD, r.TotalCIUpperUSD = units.Ptr(units.USD(s.lower)), units.Ptr(units.USD(s.upper))
 	}
 }
@@ -153,8 +156,10 @@ func unmeasured(prefill, generate modeMeans) string {
 	return reasons(why...)
 }
 
-// spreadOut is a cost with an interval of the given half width on the log scale, NaN for none.
-func spreadOut(cost units.USD, halfWidth float64) estimate {
+// spreadOut is a cost with the interval that the mode's spread gives it.
+func (m modeMeans) spreadOut(cost units.USD) estimate {
 	v := float64(cost)
-	return estimate{value: v, lower: v * math.Exp(-halfWidth), upper: v * math.Exp(halfWidth), known: !math.IsNaN(halfWidth)}
+	return estimate{
+		value: v, lower: v * math.Exp(-m.spread), upper: v * math.Exp(m.spread), known: !math.IsNaN(m.spread), shared: m.shared,
+	}
 }

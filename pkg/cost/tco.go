@@ -31,7 +31,7 @@ type TCORow struct {
 //	cost_per_1m_tokens_usd = total_cost_usd / (M · T/1e6)   USD
 //
 // It charges the hours that the tokens take, as TR119 does: what an instance costs while it stands idle is not in it.
-// Intervals: the mean's, by sum over independent cells.
+// Intervals: the mean's, by sum over the cells.
 func TCO(costs []record.Cost, b *Book) []TCORow {
 	var out []TCORow
 	for _, g := range groups(costs) {
@@ -79,7 +79,7 @@ func (t *TCORow) price(rows []*record.Cost) {
 
 // totalOf is a row's total cost with its interval.
 func totalOf(r *record.Cost) estimate {
-	e := estimate{value: float64(*r.TotalUSDPer1M)}
+	e := estimate{value: float64(*r.TotalUSDPer1M), shared: record.OverSessions(r.Sessions)}
 	if r.TotalCILowerUSD != nil && r.TotalCIUpperUSD != nil {
 		e.lower, e.upper, e.known = float64(*r.TotalCILowerUSD), float64(*r.TotalCIUpperUSD), true
 	}

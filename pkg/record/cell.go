@@ -25,6 +25,7 @@ type Cell struct {
 	PromptTokens  *units.Tokens `json:"prompt_tokens"`  // per sequence
 	MaxNewTokens  *units.Tokens `json:"max_new_tokens"` // per sequence
 	N             int64         `json:"n"`              // runs with status ok
+	Sessions      *int64        `json:"sessions"`       // worker processes of those runs; two or more are what standard errors are over
 	NDegraded     int64         `json:"n_degraded"`
 	NError        int64         `json:"n_error"`
 	Reasons       string        `json:"reasons"`        // distinct reasons of the runs that are not ok, comma-separated
@@ -33,21 +34,25 @@ type Cell struct {
 
 	LatMeanMS    *units.Milliseconds `json:"lat_mean_ms"`
 	LatSDMS      *units.Milliseconds `json:"lat_sd_ms"`       // sample standard deviation, n-1
-	LatCILowerMS *units.Milliseconds `json:"lat_ci_lower_ms"` // 95% Student t interval of the mean
+	LatSEMS      *units.Milliseconds `json:"lat_se_ms"`       // standard error of the mean, over runs or over sessions
+	LatCILowerMS *units.Milliseconds `json:"lat_ci_lower_ms"` // 95% Student t interval of the mean, by lat_se_ms
 	LatCIUpperMS *units.Milliseconds `json:"lat_ci_upper_ms"`
 	LatMedianMS  *units.Milliseconds `json:"lat_median_ms"`
 	LatP95MS     *units.Milliseconds `json:"lat_p95_ms"` // type 7
 	TTFTMeanMS   *units.Milliseconds `json:"ttft_mean_ms"`
 	TTFTSDMS     *units.Milliseconds `json:"ttft_sd_ms"`
+	TTFTSEMS     *units.Milliseconds `json:"ttft_se_ms"` // as lat_se_ms
 	ITLMeanMS    *units.Milliseconds `json:"itl_mean_ms"`
 
 	ThroughputMeanTokS   *units.TokensPerSecond `json:"throughput_mean_tok_s"`    // mean of the runs' throughputs
 	ThroughputMeanSDTokS *units.TokensPerSecond `json:"throughput_mean_sd_tok_s"` // sample standard deviation, n-1
+	ThroughputMeanSETokS *units.TokensPerSecond `json:"throughput_mean_se_tok_s"` // as lat_se_ms
 	ThroughputRatioTokS  *units.TokensPerSecond `json:"throughput_ratio_tok_s"`   // total tokens / total time
 
 	PowerMeanW      *units.Watts   `json:"power_mean_w"`
 	PowerSDW        *units.Watts   `json:"power_sd_w"`
-	PowerN          *int64         `json:"power_n"` // runs with a power figure
+	PowerSEW        *units.Watts   `json:"power_se_w"` // as lat_se_ms
+	PowerN          *int64         `json:"power_n"`    // runs with a power figure
 	PowerSource     string         `json:"power_source"`
 	EnergyGrade     Grade          `json:"energy_grade"` // the worst of the runs' grades
 	GPUPowerMeanW   *units.Watts   `json:"gpu_power_mean_w"`
@@ -65,6 +70,10 @@ func (*Cell) Kind() Schema { return SchemaCell }
 
 // Planned is the number of runs that were planned for the cell, whatever became of them.
 func (c *Cell) Planned() int64 { return c.N + c.NDegraded + c.NError }
+
+// OverSessions reports whether the standard errors and intervals of a record with that many sessions are made over them,
+// with one degree of freedom less, and not over its runs: runs of one process may be more alike than those of two.
+func OverSessions(sessions *int64) bool { return sessions != nil && *sessions > 1 }
 
 // Validate implements Record. An interval's lower end may be negative: that is what a symmetric interval of a noisy
 // latency looks like, and the report says so instead of hiding it.
@@ -85,7 +94,12 @@ func (c *Cell) Validate() error {
 	positive(k, "prompt_tokens", c.PromptTokens)
 	positive(k, "tokens_per_run", c.TokensPerRun)
 	positive(k, "lat_mean_ms", c.LatMeanMS)
+	positive(k, "sessions", c.Sessions)
 	nonNegative(k, "lat_sd_ms", c.LatSDMS)
+	nonNegative(k, "lat_se_ms", c.LatSEMS)
+	nonNegative(k, "ttft_se_ms", c.TTFTSEMS)
+	nonNegative(k, "throughput_mean_se_tok_s", c.ThroughputMeanSETokS)
+	nonNegative(k, "power_se_w", c.PowerSEW)
 	finite(k, "lat_ci_lower_ms", c.LatCILowerMS)
 	finite(k, "lat_ci_upper_ms", c.LatCIUpperMS)
 	if c.LatMeanMS != nil && c.LatCILowerMS != nil && *c.LatCILowerMS > *c.LatMeanMS {

@@ -56,6 +56,7 @@ type Cost struct {
 	TotalCILowerUSD *units.USD             `json:"total_ci_lower_usd_per_1m"`
 	TotalCIUpperUSD *units.USD             `json:"total_ci_upper_usd_per_1m"`
 	CIMethod        string                 `json:"ci_method"`
+	Sessions        *int64                 `json:"sessions"` // of the cell; two or more are what the interval is over
 	CarbonGPer1M    *units.GramsCO2e       `json:"carbon_g_per_1m"`
 	TokensPerKWh    *units.TokensPerKWh    `json:"tokens_per_kwh"`
 	Reason          string                 `json:"reason"` // why a null above is null, machine-readable
@@ -76,6 +77,7 @@ func (r *Cost) Validate() error {
 	required(c, "method", r.Method)
 	oneOf(c, "mode", r.Mode, Modes()...)
 	oneOf(c, "tier", r.Tier, Tiers()...)
+	positive(c, "sessions", r.Sessions)
 	oneOf(c, "estimator", r.Estimator, "ratio", "mean")
 	grade(c, r.EnergyGrade)
 	nonNegative(c, "usd_per_hour", r.USDPerHour)

@@ -185,6 +185,8 @@ func TestCellFaults(t *testing.T) {
 		{func(c *Cell) { c.LatMeanMS = nil }, "lat_mean_ms", "nothing", "a value in a cell with good runs"},
 		{func(c *Cell) { c.N = 0 }, "lat_mean_ms", "38", "nothing: a cell without good runs has no measurements"},
 		{func(c *Cell) { c.LatSDMS = units.Ptr(units.Milliseconds(-1)) }, "lat_sd_ms", "-1", atLeast0},
+		{func(c *Cell) { c.LatSEMS = units.Ptr(units.Milliseconds(-1)) }, "lat_se_ms", "-1", atLeast0},
+		{func(c *Cell) { c.Sessions = units.Ptr(int64(0)) }, "sessions", "0", "a finite number above 0"},
 		{func(c *Cell) { *c.LatCILowerMS = units.Milliseconds(math.Inf(-1)) }, "lat_ci_lower_ms", "-Inf", "a finite number"},
 		{func(c *Cell) { c.LatCIUpperMS = units.Ptr(units.Milliseconds(math.NaN())) }, "lat_ci_upper_ms", "NaN", "a finite number"},
 		{func(c *Cell) { c.ThroughputMeanTokS = units.Ptr(units.TokensPerSecond(0)) }, "throughput_mean_tok_s", "0", above0},
@@ -314,5 +316,11 @@ func TestColumnNames(t *testing.T) {
 				t.Errorf("%s.%s: %s does not end in %s", typ, f.Name, name, suffix)
 			}
 		}
+	}
+}
+
+func TestOverSessions(t *testing.T) {
+	if OverSessions(nil) || OverSessions(units.Ptr(int64(1))) || !OverSessions(units.Ptr(int64(2))) {
+		t.Error("intervals are over sessions where there are at least two")
 	}
 }

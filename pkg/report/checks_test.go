@@ -145,12 +145,17 @@ func TestAllChecksPassWhereAllIsSound(t *testing.T) {
 // TestMeanInterval holds the interval of a mean against the formula by hand: values 10 and 20 with intervals 8 to 13 and
 // 17 to 26 give mean 15, below √(2²+3²)/2 = 1.802776, above √(3²+6²)/2 = 3.354102.
 func TestMeanInterval(t *testing.T) {
-	low, high, ok := meanInterval([]bounded{{10, 8, 13}, {20, 17, 26}}, 2)
+	low, high, ok := meanInterval([]bounded{{10, 8, 13, false}, {20, 17, 26, false}}, 2)
 	if !ok || math.Abs(low-13.197224) > 1e-6 || math.Abs(high-18.354102) > 1e-6 {
 		t.Errorf("saw %v to %v, %v", low, high, ok)
 	}
-	if _, _, ok := meanInterval([]bounded{{10, 8, 13}}, 2); ok {
+	if _, _, ok := meanInterval([]bounded{{10, 8, 13, false}}, 2); ok {
 		t.Error("a mean of two values has an interval though one of them has none")
+	}
+	// Of the same sessions, the half widths are added as they are: 2+3 and 3+6, over 2.
+	low, high, ok = meanInterval([]bounded{{10, 8, 13, true}, {20, 17, 26, true}}, 2)
+	if !ok || low != 12.5 || high != 19.5 {
+		t.Errorf("shared sessions: saw %v to %v, %v", low, high, ok)
 	}
 	if _, _, ok := meanInterval(nil, 0); ok {
 		t.Error("a mean of nothing has an interval")

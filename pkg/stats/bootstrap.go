@@ -29,8 +29,8 @@ func Resample(n, resamples int, seed int64, use func(index []int)) {
 type Bootstrap struct {
 	Estimate   float64   // the statistic of the sample itself
 	Replicates []float64 // the statistic of each resample, ascending
-	n          int
-	jackknife  []float64 // the statistic without each value in turn
+	n          int       // values, or clusters of them, that were drawn
+	jackknife  []float64 // the statistic without each of these in turn
 }
 
 // fewForBootstrap is the sample size below which bootstrap intervals are doubted: of a mean they are then too short,
@@ -65,8 +65,13 @@ func NewBootstrap(x []float64, statistic func([]float64) float64, resamples int,
 		}
 		b.Replicates = append(b.Replicates, statistic(y))
 	})
+	return b.finish(jackknife(x, statistic))
+}
+
+// finish sorts the replicates, keeps the jackknife and checks what the statistic gave.
+func (b *Bootstrap) finish(jackknife []float64) (*Bootstrap, error) {
 	slices.Sort(b.Replicates)
-	b.jackknife = jackknife(x, statistic)
+	b.jackknife = jackknife
 	if err := checkFinite(append([]float64{b.Estimate}, b.jackknife...)); err != nil {
 		return nil, fmt.Errorf("statistic: %w", err)
 	}
@@ -74,6 +79,50 @@ func NewBootstrap(x []float64, statistic func([]float64) float64, resamples int,
 		return nil, fmt.Errorf("statistic of a resample: %w", err)
 	}
 	return b, nil
+}
+
+// NewClusterBootstrap resamples whole clusters, as many as there are, and computes statistic of all values of each
+// resample together: the first strategy for hierarchical data of Davison and Hinkley (1997), "Bootstrap Methods and
+// their Application", section 3.8. Clusters are independent, the values of one need not be. Its percentile interval is
+// narrower than it says with few of them: in a simulation of medians with large differences between clusters, 95%
+// intervals of 3, 4, 5, 7 and 10 clusters held the median in 70, 83, 87, 91 and 92% of the draws.
+//
+// It fails with ErrTooFew for fewer than two clusters or an empty one, with ErrRange for resamples < 1, with
+// ErrZeroVariance when all values are equal, and with ErrNotFinite for a value or the statistic.
+func NewClusterBootstrap(clusters [][]float64, statistic func([]float64) float64, resamples int, seed int64) (*Bootstrap, error) {
+	if err := checkCount(len(clusters), 2); err != nil {
+		return nil, err
+	}
+	for i, c := range clusters {
+		if err := checkCount(len(c), 1); err != nil {
+			return nil, fmt.Errorf("cluster %d: %w", i+1, err)
+		}
+	}
+	all := slices.Concat(clusters...)
+	m, err := Of(all)
+	if err != nil {
+		return nil, err
+	}
+	if m.SD == 0 {
+		return nil, fmt.Errorf("all %d values are %v: %w", m.N, m.Mean, ErrZeroVariance)
+	}
+	if resamples < 1 {
+		return nil, fmt.Errorf("%d resamples: %w", resamples, ErrRange)
+	}
+	b := &Bootstrap{Estimate: statistic(all), n: len(clusters), Replicates: make([]float64, 0, resamples)}
+	y := make([]float64, 0, len(all))
+	Resample(len(clusters), resamples, seed, func(index []int) {
+		y = y[:0]
+		for _, j := range index {
+			y = append(y, clusters[j]...)
+		}
+		b.Replicates = append(b.Replicates, statistic(y))
+	})
+	without := make([]float64, len(clusters))
+	for i := range clusters {
+		without[i] = statistic(slices.Concat(slices.Concat(clusters[:i]...), slices.Concat(clusters[i+1:]...)))
+	}
+	return b.finish(without)
 }
 
 // jackknife is the statistic of x without each of its values in turn.

@@ -59,7 +59,7 @@ func TestTails(t *testing.T) {
 	}
 }
 
-func TestLogTInterval(t *testing.T) {
+func TestLogInterval(t *testing.T) {
 	for _, c := range []struct {
 		x        []float64
 		lo, hi   float64
@@ -69,13 +69,13 @@ func TestLogTInterval(t *testing.T) {
 		{sampleC, 56.473173990705014, 69.37675184367417, 0},
 		{[]float64{11.4, 2.1, 30.9}, 1.2556040258029209, 174.44990259562954, 1},
 	} {
-		ci, err := mustOf(t, c.x).LogTInterval(0.95)
+		ci, err := mustEstimate(t, mustOf(t, c.x)).LogInterval(0.95)
 		nearInterval(t, "log interval", ci, err, c.lo, c.hi, refTol)
 		if len(ci.Warnings) != c.warnings {
 			t.Errorf("warnings %q, want %d", ci.Warnings, c.warnings)
 		}
 	}
-	ci, err := mustOf(t, []float64{1, 1.1}).LogTInterval(0.95)
+	ci, err := mustEstimate(t, mustOf(t, []float64{1, 1.1})).LogInterval(0.95)
 	if err != nil || len(ci.Warnings) != 1 {
 		t.Errorf("two values: warnings %q (error %v), want one about n", ci.Warnings, err)
 	}
@@ -98,11 +98,23 @@ func TestRatioOfMeans(t *testing.T) {
 
 func mustLog(t testing.TB, m Moments) LogMean {
 	t.Helper()
-	l, err := m.LogMean()
+	l, err := mustEstimate(t, m).LogMean()
 	if err != nil {
 		t.Fatal(err)
 	}
 	return l
+}
+
+func mustEstimate(t interface {
+	Helper()
+	Fatal(...any)
+}, m Moments) Estimate {
+	t.Helper()
+	e, err := m.Estimate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
 }
 
 func TestLogMeanFromIntervalInvertsInterval(t *testing.T) {
@@ -113,7 +125,7 @@ func TestLogMeanFromIntervalInvertsInterval(t *testing.T) {
 		}
 		m.SD = m.Mean * rapid.Float64Range(1e-6, 2).Draw(t, "cv")
 		confidence := rapid.Float64Range(0.5, 0.99).Draw(t, "confidence")
-		want, err := m.LogMean()
+		want, err := mustEstimate(t, m).LogMean()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +173,13 @@ func TestRatioOfMeansInverts(t *testing.T) {
 func TestIntervalPreconditions(t *testing.T) {
 	good := Moments{N: 5, Mean: 2, SD: 1}
 	interval := func(m Moments, c float64) error { _, err := m.TInterval(c); return err }
-	logInterval := func(m Moments, c float64) error { _, err := m.LogTInterval(c); return err }
+	logInterval := func(m Moments, c float64) error {
+		e, err := m.Estimate()
+		if err == nil {
+			_, err = e.LogInterval(c)
+		}
+		return err
+	}
 	for name, f := range map[string]func(Moments, float64) error{"t": interval, "log": logInterval} {
 		wantErr(t, name, f(Moments{N: 1, Mean: 2}, 0.95), ErrTooFew)
 		wantErr(t, name, f(Moments{N: 3, Mean: 2}, 0.95), ErrZeroVariance)

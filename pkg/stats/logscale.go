@@ -17,21 +17,6 @@ type LogMean struct {
 // term, se^2/2, moves the mean by 5%.
 const largeRelativeSE = 0.3
 
-// LogMean takes the mean of a sample to the log scale by the delta method: log = ln(mean), se = sd/(mean·√n), df = n-1.
-// Oehlert (1992), "A note on the delta method", The American Statistician 46(1), 27-29. It is the logarithm of the
-// mean, not the mean of the logarithms: tokens are paid for by total time, which is n times the mean.
-//
-// It fails with ErrTooFew for n < 2, with ErrNotFinite, and with ErrNotPositive for the mean.
-func (m Moments) LogMean() (LogMean, error) {
-	if err := m.check(2); err != nil {
-		return LogMean{}, err
-	}
-	if m.Mean <= 0 {
-		return LogMean{}, fmt.Errorf("mean %v: %w", m.Mean, ErrNotPositive)
-	}
-	return LogMean{Log: math.Log(m.Mean), SE: m.SD / (m.Mean * math.Sqrt(float64(m.N))), DF: float64(m.N - 1)}, nil
-}
-
 // LogMeanFromInterval recovers a LogMean from a mean and its t interval on the log scale with n-1 degrees of freedom:
 // se = ln(upper/lower) / (2·t(1-α/2, n-1)), the inverse of LogMean.Interval.
 //
@@ -73,18 +58,6 @@ func (l LogMean) Interval(confidence float64) (Interval, error) {
 			"the standard error is %.0f%% of the mean: an interval on the log scale is rough there", 100*l.SE))
 	}
 	return ci, checkPositive([]float64{ci.Lower, ci.Upper}) // exp may have left the range of a float64
-}
-
-// LogTInterval is the interval of a positive mean on the log scale, LogMean().Interval(confidence).
-// Reference values: SciPy 1.17.1, exp(scipy.stats.t.interval(0.95, n-1, log(mean), sd/(mean*sqrt(n)))).
-func (m Moments) LogTInterval(confidence float64) (Interval, error) {
-	l, err := m.LogMean()
-	if err != nil {
-		return Interval{}, err
-	}
-	ci, err := l.Interval(confidence)
-	ci.Warnings = append(ci.Warnings, m.fewWarnings()...)
-	return ci, err
 }
 
 // Ratio is a ratio of two positive quantities with its interval.
