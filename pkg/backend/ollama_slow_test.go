@@ -4,9 +4,11 @@ package backend_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/banterhearts/bh/pkg/backend"
@@ -260,6 +262,28 @@ func TestSlowOllamaSeed(t *testing.T) {
 			}
 			if first, again, other := draw(1), draw(1), draw(2); first != again || first == other || first == "[]" {
 				t.Errorf("saw %s, %s with the same seed, and %s with another", first, again, other)
+			}
+		})
+	}
+}
+
+// TestSlowOllamaCutsRepetition: the seeded weights repeat a token soon, and Ollama then ends its answer without a word. That
+// is an error which says so, and never a shorter run.
+func TestSlowOllamaCutsRepetition(t *testing.T) {
+	withoutServers(t)
+	f := gpt2Small(t)
+	for name, s := range served {
+		t.Run(name, func(t *testing.T) {
+			e := openServed(t, t.Context(), s.backend, f, s.settings)
+			task := backend.Task{Mode: record.GenerateCached, Prompt: promptOf(t, "The quick brown fox"), MaxNewTokens: 64}
+			job, err := e.Prepare(task)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var broken *backend.RunError
+			got, err := job.Run()
+			if !errors.As(err, &broken) || broken.Reason != backend.AnswerCut || !strings.Contains(broken.Detail, "of them equal") {
+				t.Errorf("saw %+v, %v, want %s", got, err, backend.AnswerCut)
 			}
 		})
 	}
