@@ -91,11 +91,11 @@ type ortEngine struct {
 // Info implements Engine.
 func (e *ortEngine) Info() map[string]string {
 	return map[string]string{
-		"library": "onnxruntime " + ort.GetVersion(),
-		"origin":  e.lib.Origin,
-		"model":   e.folder.Name,
-		"weights": e.folder.WeightsSHA256,
-		"sampler": sharedSampler,
+		"library":  "onnxruntime " + ort.GetVersion(),
+		"origin":   e.lib.Origin,
+		"model":    e.folder.Name,
+		"weights":  e.folder.WeightsSHA256,
+		"sampler":  sharedSampler,
 		"spinning": "until the end of a run",
 	}
 }
