@@ -52,11 +52,11 @@ func (g *group) describe(planned int64, opt Options) (BackendRuns, error) {
 	b := BackendRuns{Backend: g.label, Mode: g.mode, Planned: planned, OK: n, SuccessRate: float64(n) / float64(planned),
 		Scenarios: len(g.byScenario()), Metrics: []Distribution{}}
 	for _, m := range runMetrics {
-		x := m.values(g.runs)
-		if len(x) == 0 {
+		sessions := m.bySession(g.runs)
+		if len(sessions) == 0 {
 			continue
 		}
-		d, err := describe(x, opt)
+		d, err := describe(m.values(g.runs), sessions, opt)
 		if err != nil {
 			return b, fmt.Errorf("%s: %w", m.name, err)
 		}
@@ -69,13 +69,13 @@ func (g *group) describe(planned int64, opt Options) (BackendRuns, error) {
 	return b, nil
 }
 
-// describe summarises values.
-func describe(x []float64, opt Options) (Distribution, error) {
+// describe summarises values, which are also given by session.
+func describe(x []float64, sessions [][]float64, opt Options) (Distribution, error) {
 	m, err := stats.Of(x)
 	if err != nil {
 		return Distribution{}, err
 	}
-	d := Distribution{N: m.N, Mean: m.Mean}
+	d := Distribution{N: m.N, Sessions: len(sessions), Mean: m.Mean}
 	if m.N > 1 {
 		d.SD = &m.SD
 	}
@@ -87,10 +87,12 @@ func describe(x []float64, opt Options) (Distribution, error) {
 			return d, err
 		}
 	}
-	if d.MeanLower, d.MeanUpper, err = meanInterval(x, opt); err != nil {
+	if d.MeanLower, d.MeanUpper, err = meanInterval(sessions, opt); err != nil {
 		return d, err
 	}
-	d.P50Lower, d.P50Upper, err = medianInterval(x, opt)
+	if d.P50Absent = fewSessions(len(sessions)); d.P50Absent == "" {
+		d.P50Lower, d.P50Upper, err = medianInterval(sessions, opt)
+	}
 	return d, err
 }
 
@@ -98,8 +100,13 @@ func describe(x []float64, opt Options) (Distribution, error) {
 // a mean is Student's to within the resampling's own error.
 const maxBootstrap = 5000
 
-// meanInterval is the BCa bootstrap interval of the mean; nil for too few values or values that do not vary.
-func meanInterval(x []float64, opt Options) (low, high *float64, err error) {
+// meanInterval is the BCa bootstrap interval of the mean of one session's values, of more Student's over sessions; nil for
+// too few values or values that do not vary.
+func meanInterval(sessions [][]float64, opt Options) (low, high *float64, err error) {
+	if len(sessions) > 1 {
+		return sessionsInterval(sessions, opt)
+	}
+	x := sessions[0]
 	if len(x) > maxBootstrap {
 		return tInterval(x, opt)
 	}
@@ -126,13 +133,25 @@ func tInterval(x []float64, opt Options) (low, high *float64, err error) {
 }
 
 // medianInterval is the bootstrap interval of the median by the percentile method: the jackknife that BCa needs is not
-// consistent for a median (Efron and Tibshirani, 1993, "An Introduction to the Bootstrap", section 11.6). It is nil for more
-// than maxBootstrap values.
-func medianInterval(x []float64, opt Options) (low, high *float64, err error) {
-	if len(x) > maxBootstrap {
+// consistent for a median (Efron and Tibshirani, 1993, "An Introduction to the Bootstrap", section 11.6). Values of several
+// sessions are resampled by whole sessions. It is nil for more than maxBootstrap values.
+func medianInterval(sessions [][]float64, opt Options) (low, high *float64, err error) {
+	n := 0
+	for _, x := range sessions {
+		n += len(x)
+	}
+	if n > maxBootstrap {
 		return nil, nil, nil
 	}
-	b, err := stats.NewBootstrap(x, median, opt.Resamples, opt.Seed)
+	resample := func() (*stats.Bootstrap, error) {
+		return stats.NewBootstrap(sessions[0], median, opt.Resamples, opt.Seed)
+	}
+	if len(sessions) > 1 {
+		resample = func() (*stats.Bootstrap, error) {
+			return stats.NewClusterBootstrap(sessions, median, opt.Resamples, opt.Seed)
+		}
+	}
+	b, err := resample()
 	if err == nil {
 		var ci stats.Interval
 		if ci, err = b.Percentile(1 - opt.Alpha); err == nil {

@@ -1,6 +1,7 @@
 package compare
 
 import (
+	"cmp"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -65,7 +66,12 @@ func paradoxOf(a, b *group, m runMetric, opt Options) (*Paradox, error) {
 	p.Crossings, p.Stretches = newDuel(p.A, p.B, x, y).crossings()
 	p.SlowestOfB = slowestBehind(x, y)
 	p.countScenarios(a, b, m)
-	p.weigh(strata(a, m), strata(b, m), opt)
+	first, second := strata(a, m), strata(b, m)
+	if p.ResamplingAbsent = cmp.Or(fewSessions(first.sessions), fewSessions(second.sessions)); p.ResamplingAbsent == "" {
+		p.weigh(first, second, opt)
+	} else {
+		p.leaveOpen()
+	}
 	p.Sentence = p.sentence(1 - opt.Alpha)
 	return p, nil
 }
@@ -118,15 +124,39 @@ func (p *Paradox) countScenarios(a, b *group, m runMetric) {
 	}
 }
 
-// strata are the values of each scenario: what is drawn again on its own, as the scenarios are chosen and not drawn.
-func strata(g *group, m runMetric) [][]float64 {
-	var out [][]float64
+// sample is what is drawn again of a group: from each stratum as many units as it has, a unit being the values that stay
+// together.
+type sample struct {
+	sessions int
+	strata   [][][]float64
+}
+
+// strata are the runs of each scenario, drawn on its own as the scenarios are chosen and not drawn; or, where there are
+// several sessions, these as wholes.
+func strata(g *group, m runMetric) sample {
+	sessions := m.bySession(g.runs)
+	if len(sessions) > 1 {
+		return sample{len(sessions), [][][]float64{sessions}}
+	}
+	s := sample{sessions: 1}
 	for _, runs := range g.byScenario() {
-		if x := m.values(runs); len(x) > 0 {
-			out = append(out, x)
+		var units [][]float64
+		for _, v := range m.values(runs) {
+			units = append(units, []float64{v})
+		}
+		if len(units) > 0 {
+			s.strata = append(s.strata, units)
 		}
 	}
-	return out
+	return s
+}
+
+// leaveOpen fills in what is not known without resampling.
+func (p *Paradox) leaveOpen() {
+	p.WithinNoise = true
+	for i := range p.Orders {
+		p.Orders[i].Pick = either
+	}
 }
 
 // maxDraws bounds the values drawn in one paradox's resampling; a larger sample is resampled less often, but at least
@@ -136,16 +166,12 @@ const (
 	leastResamples = 200
 )
 
-// weigh resamples both backends within scenarios, and says in which share of the resamples each order and the paradox hold.
-func (p *Paradox) weigh(a, b [][]float64, opt Options) {
-	n := 0
-	for _, x := range slices.Concat(a, b) {
-		n += len(x)
-	}
-	resamples := min(opt.Resamples, max(leastResamples, maxDraws/n))
+// weigh resamples both backends, and says in which share of the resamples each order and the paradox hold.
+func (p *Paradox) weigh(a, b sample, opt Options) {
+	first, second := newUrn(a.strata), newUrn(b.strata)
+	resamples := min(opt.Resamples, max(leastResamples, maxDraws/(len(first.values)+len(second.values))))
 	rng := rand.New(rand.NewPCG(uint64(opt.Seed), 0))
 	same, paradox := make([]int, len(p.Orders)), make([]int, len(p.Orders))
-	first, second := newUrn(a), newUrn(b)
 	for range resamples {
 		now := ordersOf(p.A, p.B, first.draw(rng), second.draw(rng))
 		for i := range now {
@@ -160,8 +186,9 @@ func (p *Paradox) weigh(a, b [][]float64, opt Options) {
 	p.WithinNoise = true
 	for i := range p.Orders {
 		o := &p.Orders[i]
-		o.Share, o.Pick = float64(same[i])/float64(resamples), o.First
-		if o.Share < 1-opt.Alpha || o.First == "" {
+		agreeing := float64(same[i]) / float64(resamples)
+		o.Share, o.Pick = &agreeing, o.First
+		if agreeing < 1-opt.Alpha || o.First == "" {
 			o.Pick = either
 		}
 		if o.First == p.B && i > 0 {
@@ -178,22 +205,24 @@ const either = "either"
 // urn draws samples of strata again, in order: it counts how often each value is drawn instead of sorting what comes out.
 type urn struct {
 	values []float64 // of all strata, sorted
-	strata [][]int   // places in values
+	strata [][][]int // of units, and of these the places in values
 	counts []int
 	drawn  []float64
 }
 
-func newUrn(strata [][]float64) *urn {
-	u := &urn{values: sorted(slices.Concat(strata...))}
+func newUrn(strata [][][]float64) *urn {
+	u := &urn{values: sorted(slices.Concat(slices.Concat(strata...)...))}
 	taken := make([]bool, len(u.values))
-	for _, x := range strata {
-		places := make([]int, len(x))
-		for i, v := range x {
-			k, _ := slices.BinarySearch(u.values, v)
-			for taken[k] {
-				k++ // equal values stand together
+	for _, units := range strata {
+		places := make([][]int, len(units))
+		for i, values := range units {
+			for _, v := range values {
+				k, _ := slices.BinarySearch(u.values, v)
+				for taken[k] {
+					k++ // equal values stand together
+				}
+				taken[k], places[i] = true, append(places[i], k)
 			}
-			taken[k], places[i] = true, k
 		}
 		u.strata = append(u.strata, places)
 	}
@@ -204,9 +233,11 @@ func newUrn(strata [][]float64) *urn {
 // draw draws each stratum with replacement; the values of all of them come sorted, and hold until the next draw.
 func (u *urn) draw(rng *rand.Rand) []float64 {
 	clear(u.counts)
-	for _, places := range u.strata {
-		for range places {
-			u.counts[places[rng.IntN(len(places))]]++
+	for _, units := range u.strata {
+		for range units {
+			for _, k := range units[rng.IntN(len(units))] {
+				u.counts[k]++
+			}
 		}
 	}
 	u.drawn = u.drawn[:0]
@@ -238,9 +269,12 @@ func (p *Paradox) sentence(level float64) string {
 		fmt.Fprintf(&s, " Scenario by scenario, %s has the lower %s in %d of %d.", p.B, p.Reversed[0], p.ScenariosB, p.Scenarios)
 	}
 	s.WriteString(" " + p.picks())
-	if p.WithinNoise {
+	switch {
+	case p.ResamplingAbsent != "":
+		fmt.Fprintf(&s, " Whether it is more than noise is not known: %s.", p.ResamplingAbsent)
+	case p.WithinNoise:
 		fmt.Fprintf(&s, " Repeating the runs shows the contradiction in fewer than %g%% of the resamples: it is within noise.", 100*level)
-	} else {
+	default:
 		fmt.Fprintf(&s, " It is more than noise: at least %g%% of the resamples show it.", 100*level)
 	}
 	return s.String()
@@ -265,7 +299,10 @@ func (p *Paradox) picks() string {
 	parts := make([]string, len(p.Orders))
 	for i, o := range p.Orders {
 		who := o.Pick
-		if who == either {
+		switch {
+		case p.ResamplingAbsent != "":
+			who = "either (not resampled)"
+		case who == either:
 			who = "either (not separated)"
 		}
 		name := "the " + o.Statistic

@@ -173,7 +173,7 @@ func TestCompileParadox(t *testing.T) {
 			t.Errorf("%q lacks %q", p.Sentence, want)
 		}
 	}
-	if p.Orders[0].ParadoxShare != nil || p.Orders[1].ParadoxShare == nil || *p.Orders[1].ParadoxShare > p.Orders[1].Share {
+	if p.Orders[0].ParadoxShare != nil || p.Orders[1].ParadoxShare == nil || *p.Orders[1].ParadoxShare > *p.Orders[1].Share {
 		t.Errorf("shares %+v", p.Orders)
 	}
 }
@@ -221,12 +221,15 @@ func TestNoParadoxWhereAllAgree(t *testing.T) {
 	}
 }
 
+// singles are units of one value.
+func singles(x []float64) [][]float64 { return slices.Collect(slices.Chunk(x, 1)) }
+
 // TestUrn: every draw has as many values as the strata, sorted, and as many of each stratum as it has.
 func TestUrn(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		low := rapid.SliceOfN(rapid.SampledFrom([]float64{1, 2, 2.5, 3}), 1, 8).Draw(rt, "low")
 		high := rapid.SliceOfN(rapid.SampledFrom([]float64{10, 20, 30}), 1, 8).Draw(rt, "high")
-		got := newUrn([][]float64{high, low}).draw(rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0)))
+		got := newUrn([][][]float64{singles(high), singles(low)}).draw(rand.New(rand.NewPCG(rapid.Uint64().Draw(rt, "seed"), 0)))
 		if len(got) != len(low)+len(high) || !slices.IsSorted(got) {
 			rt.Fatalf("%v of %v and %v", got, low, high)
 		}
@@ -236,4 +239,19 @@ func TestUrn(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestUrnKeepsUnitsTogether: of a unit of two values as many of either are drawn.
+func TestUrnKeepsUnitsTogether(t *testing.T) {
+	u := newUrn([][][]float64{{{1, 3}, {2, 4}, {5, 5}}})
+	rng := rand.New(rand.NewPCG(1, 1))
+	for range 20 {
+		n := map[float64]int{}
+		for _, v := range u.draw(rng) {
+			n[v]++
+		}
+		if n[1] != n[3] || n[2] != n[4] || n[5]%2 != 0 || n[1]+n[2]+n[5]/2 != 3 {
+			t.Fatalf("drew %v", n)
+		}
+	}
 }

@@ -4,7 +4,7 @@ import "github.com/banterhearts/bh/pkg/record"
 
 // RunAnalysis is what single runs say and cells cannot. Its design is that of Technical Report 117: the runs of a backend
 // in all scenarios are one sample, so its tests take the spread between scenarios for noise; ModeAnalysis compares within
-// scenarios. Lists are sorted by mode and backend unless they say otherwise, and empty where there is nothing to say.
+// scenarios. Where a backend ran in several sessions, these and not its runs are the units of its intervals and tests. Lists are sorted by mode and backend unless they say otherwise, and empty where there is nothing to say.
 type RunAnalysis struct {
 	Statuses  []StatusCount `json:"statuses"`
 	Models    []ModelUse    `json:"models"` // more than one: a difference between backends may be one of models
@@ -62,14 +62,16 @@ func (b *BackendRuns) Metric(name string) *Distribution {
 type Distribution struct {
 	Metric    string   `json:"metric"`
 	N         int      `json:"n"`
+	Sessions  int      `json:"sessions"` // that the values come from
 	Mean      float64  `json:"mean"`
-	MeanLower *float64 `json:"mean_ci_lower"` // bootstrap, BCa; null where the values do not vary
+	MeanLower *float64 `json:"mean_ci_lower"` // bootstrap, BCa; of several sessions Student's over them; null without variation
 	MeanUpper *float64 `json:"mean_ci_upper"`
 	SD        *float64 `json:"sd"` // sample standard deviation, n-1; null for one run
 	Min       float64  `json:"min"`
 	P50       float64  `json:"p50"`          // the median
-	P50Lower  *float64 `json:"p50_ci_lower"` // bootstrap, percentile method
+	P50Lower  *float64 `json:"p50_ci_lower"` // bootstrap, percentile method, of values or of several sessions as wholes
 	P50Upper  *float64 `json:"p50_ci_upper"`
+	P50Absent string   `json:"p50_ci_absent"` // why sessions were not resampled; "" where they were, or where there is one
 	P95       float64  `json:"p95"`
 	P99       float64  `json:"p99"`
 	Max       float64  `json:"max"`
@@ -77,11 +79,18 @@ type Distribution struct {
 	CVWithinPct *float64 `json:"cv_within_pct"`
 }
 
-// RunTests are the tests of one metric in one mode, with runs as values.
+// What a value of RunTests is.
+const (
+	UnitRun     = "run"
+	UnitSession = "session" // the mean over a session's scenarios of the mean of its runs in each
+)
+
+// RunTests are the tests of one metric in one mode, with runs as values, or sessions where some backend has several.
 type RunTests struct {
 	Mode          record.Mode `json:"mode"`
 	Metric        string      `json:"metric"`
 	LowerIsBetter bool        `json:"lower_is_better"`
+	Unit          string      `json:"unit"`         // run or session: what the analysis of variance is over
 	ANOVA         *ANOVA      `json:"anova"`        // null: see ANOVAAbsent
 	ANOVAAbsent   string      `json:"anova_absent"` // why there is no ANOVA
 	Tests         int         `json:"tests"`        // pairs that were tested, the family of the Bonferroni adjustment
@@ -89,14 +98,16 @@ type RunTests struct {
 	Warnings      []string    `json:"warnings"`
 }
 
-// RunPair compares backend A with backend B by a paired t test over the scenarios, sessions and repetitions that both have.
+// RunPair compares backend A with backend B by a paired t test over the scenarios, sessions and repetitions that both have:
+// of one session over the differences of its runs, of several over the sessions' mean differences (stats.PairedClusters).
 type RunPair struct {
 	A           string   `json:"a"`
 	B           string   `json:"b"`
 	N           int      `json:"n"`        // pairs of runs
+	Sessions    int      `json:"sessions"` // that the pairs come from
 	Diff        float64  `json:"diff"`     // mean of A minus B over them
 	DiffPct     *float64 `json:"diff_pct"` // per cent of the mean of B; null when that is 0
-	CILower     *float64 `json:"ci_lower"` // bootstrap of Diff, BCa; null where the differences do not vary
+	CILower     *float64 `json:"ci_lower"` // bootstrap of Diff, BCa; of several sessions that of the test; null without variation
 	CIUpper     *float64 `json:"ci_upper"`
 	T           *float64 `json:"t"`
 	DF          *float64 `json:"df"`
@@ -122,10 +133,12 @@ type Paradox struct {
 	SlowestOfB *int `json:"slowest_of_b"`
 	// Scenarios is how many scenarios both have, and ScenariosB in how many of them alone the first reversed statistic puts B
 	// first: few of many, and the contradiction is one of how the scenarios mix.
-	Scenarios   int    `json:"scenarios"`
-	ScenariosB  int    `json:"scenarios_b_first"`
-	WithinNoise bool   `json:"within_noise"` // no reversed statistic shows the paradox in a share 1-alpha of the resamples
-	Sentence    string `json:"sentence"`     // what it means, in words
+	Scenarios   int  `json:"scenarios"`
+	ScenariosB  int  `json:"scenarios_b_first"`
+	WithinNoise bool `json:"within_noise"` // no reversed statistic shows the paradox in a share 1-alpha of the resamples
+	// ResamplingAbsent is why nothing was resampled, "" where it was: there are no shares, and picks are open.
+	ResamplingAbsent string `json:"resampling_absent"`
+	Sentence         string `json:"sentence"` // what it means, in words
 }
 
 // Order is how one statistic ranks the two backends of a paradox.
@@ -134,9 +147,9 @@ type Order struct {
 	A         float64 `json:"a"`
 	B         float64 `json:"b"`
 	First     string  `json:"first"` // the backend with the lower value; "" where they are equal
-	// Share of the resamples (within scenarios) that give the same order; of a reversed statistic, ParadoxShare of those
-	// that give this order and that of the means.
-	Share        float64  `json:"share"`
+	// Share of the resamples (of runs within scenarios, or of several sessions as wholes) that give the same order; of a
+	// reversed statistic, ParadoxShare of those that give this order and that of the means. Null: see ResamplingAbsent.
+	Share        *float64 `json:"share"`
 	ParadoxShare *float64 `json:"paradox_share"`
 	Pick         string   `json:"pick"` // First, or "either" where fewer than a share 1-alpha of the resamples agree
 }

@@ -2,20 +2,24 @@ package compare
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/banterhearts/bh/pkg/stats"
 )
 
 // testRuns applies the design of Technical Report 117 to a metric: one-way analysis of variance over backends, and for
-// every pair a paired t test over what both ran, Bonferroni-adjusted for the number of pairs. It is nil where no run has
-// the metric.
+// every pair a paired t test over what both ran, Bonferroni-adjusted for the number of pairs. A value is a run, or where a
+// backend has several sessions the mean of one. It is nil where no run has the metric.
 func testRuns(groups []group, m runMetric, opt Options) (*RunTests, error) {
-	t := &RunTests{Metric: m.name, LowerIsBetter: !m.higher, Pairs: []RunPair{}, Warnings: []string{}}
+	t := &RunTests{Metric: m.name, LowerIsBetter: !m.higher, Unit: UnitRun, Pairs: []RunPair{}, Warnings: []string{}}
 	var having []group
 	var samples [][]float64
 	for _, g := range groups {
 		if x := m.values(g.runs); len(x) > 0 {
 			having, samples = append(having, g), append(samples, x)
+		}
+		if len(m.bySession(g.runs)) > 1 {
+			t.Unit = UnitSession
 		}
 	}
 	if len(having) == 0 {
@@ -26,7 +30,7 @@ func testRuns(groups []group, m runMetric, opt Options) (*RunTests, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := t.oneWay(moments); err != nil {
+	if err := t.variance(having, moments, m); err != nil {
 		return nil, err
 	}
 	for i := range having {
@@ -40,6 +44,26 @@ func testRuns(groups []group, m runMetric, opt Options) (*RunTests, error) {
 		}
 	}
 	return t, t.bonferroni(opt.Alpha)
+}
+
+// variance fills in the analysis of variance over runs, whose moments are given, or over the means of sessions.
+func (t *RunTests) variance(groups []group, runs []stats.Moments, m runMetric) error {
+	if t.Unit == UnitRun {
+		return t.oneWay(runs)
+	}
+	means := make([][]float64, len(groups))
+	for i := range groups {
+		var err error
+		if means[i], err = groups[i].sessionMeans(m); err != nil {
+			t.ANOVAAbsent = groups[i].label + ": " + err.Error()
+			return nil
+		}
+	}
+	sessions, err := momentsOf(means)
+	if err != nil {
+		return err
+	}
+	return t.oneWay(sessions)
 }
 
 func momentsOf(samples [][]float64) ([]stats.Moments, error) {
@@ -73,8 +97,9 @@ func (t *RunTests) oneWay(groups []stats.Moments) error {
 // pairRuns tests one pair.
 func pairRuns(a, b *group, m runMetric, opt Options) (RunPair, error) {
 	p := RunPair{A: a.label, B: b.label}
-	x, y := matched(a, b, m)
-	p.N = len(x)
+	xs, ys := matched(a, b, m)
+	x, y := slices.Concat(xs...), slices.Concat(ys...)
+	p.N, p.Sessions = len(x), len(xs)
 	if p.N == 0 {
 		p.Absent = "they have no scenario, session and repetition in common"
 		return p, nil
@@ -88,7 +113,11 @@ func pairRuns(a, b *group, m runMetric, opt Options) (RunPair, error) {
 		pct := 100 * p.Diff / base
 		p.DiffPct = &pct
 	}
-	t, err := stats.Paired(x, y)
+	test := func() (stats.TTest, error) { return stats.Paired(x, y) }
+	if p.Sessions > 1 {
+		test = func() (stats.TTest, error) { return stats.PairedClusters(xs, ys) }
+	}
+	t, err := test()
 	if why, ok := untestable(err); ok {
 		p.Absent = why
 		return p, nil
@@ -97,26 +126,36 @@ func pairRuns(a, b *group, m runMetric, opt Options) (RunPair, error) {
 		return p, err
 	}
 	p.T, p.DF, p.P = &t.T, &t.DF, &t.P
-	p.CILower, p.CIUpper, err = meanInterval(d, opt)
+	if p.Sessions > 1 {
+		ci, err := t.Interval(1 - opt.Alpha)
+		p.CILower, p.CIUpper = &ci.Lower, &ci.Upper
+		return p, err
+	}
+	p.CILower, p.CIUpper, err = meanInterval([][]float64{d}, opt)
 	return p, err
 }
 
-// matched are the values of the runs that two groups have in the same slots, in the order of the slots.
-func matched(a, b *group, m runMetric) (x, y []float64) {
+// matched are the values of the runs that two groups have in the same slots, in the order of the slots: a list for each
+// session.
+func matched(a, b *group, m runMetric) (x, y [][]float64) {
 	theirs := make(map[slot]*run, len(b.runs))
 	for i := range b.runs {
 		theirs[b.runs[i].slot] = &b.runs[i]
 	}
+	mine, other := map[int64][]float64{}, map[int64][]float64{}
 	for i := range a.runs {
-		other := theirs[a.runs[i].slot]
-		if other == nil {
+		r, s := &a.runs[i], theirs[a.runs[i].slot]
+		if s == nil {
 			continue
 		}
-		v, ok1 := m.of(&a.runs[i])
-		w, ok2 := m.of(other)
+		v, ok1 := m.of(r)
+		w, ok2 := m.of(s)
 		if ok1 && ok2 {
-			x, y = append(x, v), append(y, w)
+			mine[r.session], other[r.session] = append(mine[r.session], v), append(other[r.session], w)
 		}
+	}
+	for _, session := range sortedKeys(mine) {
+		x, y = append(x, mine[session]), append(y, other[session])
 	}
 	return x, y
 }

@@ -40,7 +40,7 @@ var checkers = []struct {
 	{"Rows were readable", checkRejected},
 	{"Latency intervals stay above zero", checkBelowZero},
 	{"Latencies of a cell are alike", checkSpread},
-	{"Runs of a cell are independent", checkIndependence},
+	{"Sessions are enough for their intervals", checkSessions},
 	{"Throughput estimators agree within 5%", checkEstimators},
 	{"Throughput is tokens over latency", checkThroughput},
 	{"Costs follow from the cells", checkCostInputs},

@@ -7,7 +7,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/banterhearts/bh/pkg/compare"
 	"github.com/banterhearts/bh/pkg/cost"
 	"github.com/banterhearts/bh/pkg/manifest"
 	"github.com/banterhearts/bh/pkg/matrix"
@@ -88,13 +87,14 @@ func TestChecks(t *testing.T) {
 		{"Backends give the same tokens", func(in *Inputs) {
 			in.Runs.Outputs = map[OutputKey]map[string][]string{{"m", record.Prefill, "s"}: {"a": {"x", "y"}}}
 		}, pass, "equal in 1 tasks"},
-		{"Runs of a cell are independent", func(in *Inputs) { in.Stats.Runs = spreadOf(0.05) }, pass, "at most 10% of the variance is between sessions in 1 cells"},
-		{"Runs of a cell are independent", func(in *Inputs) { in.Stats.Runs = spreadOf(0.5) }, warn,
-			"in 1 of 1 cells more than 10% of the variance is between sessions: a prefill s design effect 4, 14 runs are worth 3.5"},
-		{"Runs of a cell are independent", func(in *Inputs) {
-			in.Stats.Runs = &compare.RunAnalysis{Sessions: []compare.SessionSpread{{Absent: "x"}}}
-		},
-			warn, "no cell could be split"},
+		{sessionsCheck, all(func(c *record.Cell) { c.Sessions = nil }), skipped, "not on record"},
+		{sessionsCheck, all(func(c *record.Cell) { c.Sessions = units.Ptr(int64(3)) }), pass, "3 sessions in each cell"},
+		{sessionsCheck, all(func(c *record.Cell) { c.Sessions = units.Ptr(int64(2)) }), warn, "2 sessions in each cell with good runs; fewer than 3: "},
+		{sessionsCheck, func(in *Inputs) {
+			for i := range in.Cells {
+				in.Cells[i].Sessions = units.Ptr(int64(min(1+4*i, 5)))
+			}
+		}, warn, "1 to 5 sessions in each cell with good runs; fewer than 3: onnxruntime-cpu"},
 		{"No garbage collection in a measured window", func(in *Inputs) { in.Runs.GCSeen = 4 }, warn, "4 of 105"},
 		{"Artifacts are those of the manifest", func(in *Inputs) { in.Manifest.Artifacts[0].SHA256 = "bb" }, fail, "energy.parquet"},
 		{"Artifacts are those of the manifest", func(in *Inputs) { in.Manifest.Artifacts = nil }, warn, "not in the manifest"},
@@ -118,19 +118,13 @@ func TestChecks(t *testing.T) {
 	}
 }
 
-// spreadOf is a cell of two sessions of seven runs with a share of its variance between them.
-func spreadOf(share float64) *compare.RunAnalysis {
-	effect := 1 + 6*share
-	effective := 14 / effect
-	return &compare.RunAnalysis{Sessions: []compare.SessionSpread{{CellID: compare.CellID{Backend: "a", Mode: record.Prefill, Scenario: "s"},
-		Sessions: 2, N: 14, BetweenShare: &share, DesignEffect: &effect, EffectiveN: &effective}}}
-}
+const sessionsCheck = "Sessions are enough for their intervals"
 
 func TestAllChecksPassWhereAllIsSound(t *testing.T) {
 	list := newData(sound(t)).checks()
 	for _, c := range list {
 		want := pass
-		if c.name == "Backends give the same tokens" || c.name == "Runs of a cell are independent" {
+		if c.name == "Backends give the same tokens" || c.name == sessionsCheck {
 			want = skipped // there is one backend, and one worker process
 		}
 		if c.outcome != want {

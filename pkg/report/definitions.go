@@ -43,7 +43,7 @@ func definitions(d *data) []Block {
 		prose("%s = hours * USD per hour; %s = kWh * USD per kWh; %s = infra + energy; %s = kWh * gCO2e per kWh.",
 			code("infra_usd_per_1m"), code("energy_usd_per_1m"), code("total_usd_per_1m"), code("carbon_g_per_1m")),
 		prose("%s: the unweighted arithmetic mean over the scenario cells of a backend in a mode.", strong("mean across scenarios")),
-		prose("%s are 95% and cover what repeating the runs would change; not what prices, other prompts or another day might do. Standard deviations use n-1, percentiles are of type 7.", strong("intervals")),
+		prose("%s are 95% and cover what repeating the runs would change, in other worker processes where a cell has several sessions and else in the same one; not what prices, other prompts or another day might do. Standard deviations use n-1, percentiles are of type 7.", strong("intervals")),
 		prose("%s, %s: the backend was not available and nothing ran; or it ran and broke. Such runs have no measurements and count nowhere else. %s is a value that was not measured, never zero.",
 			strong("degraded"), strong("error"), code("n/a")),
 	)

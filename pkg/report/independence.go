@@ -5,53 +5,67 @@ import (
 	"strings"
 )
 
-// noticeableShare is the share of a cell's variance between sessions above which its runs are not called independent: of two
-// sessions of seven runs each, 10% makes the variance of the mean 1.6 times what independent runs would give.
-const noticeableShare = 0.1
+// usefulSessions is the number of sessions from which on an interval over them says something: two leave one degree of
+// freedom, and Student's factor of 12.7 for 95%; three leave 4.3, five 2.8.
+const usefulSessions = 3
 
-// dependent lists the cells whose runs are alike within a session, with what that makes of their number, and counts the
-// cells whose variance could be split.
-func (d *data) dependent() (cells []string, known int) {
-	for _, s := range d.singleRuns().Sessions {
-		if s.BetweenShare == nil {
+// sessionCounts are the fewest and the most sessions that the good runs of a cell come from; 0 where no cell tells.
+func (d *data) sessionCounts() (least, most int64) {
+	for _, c := range d.cells {
+		if c.Sessions == nil {
 			continue
 		}
-		known++
-		if *s.BetweenShare > noticeableShare {
-			cells = append(cells, fmt.Sprintf("%s %s %s design effect %.3g, %d runs are worth %.3g", s.Backend, s.Mode, s.Scenario,
-				*s.DesignEffect, s.N, *s.EffectiveN))
+		if least == 0 || *c.Sessions < least {
+			least = *c.Sessions
+		}
+		most = max(most, *c.Sessions)
+	}
+	return least, most
+}
+
+// checkSessions asks whether there are enough sessions where sessions are the unit of intervals and tests.
+func checkSessions(d *data) (verdictKind, string) {
+	least, most := d.sessionCounts()
+	switch {
+	case most == 0:
+		return skipped, "in how many worker processes the runs were made is not on record"
+	case most == 1:
+		return skipped, "every cell has one: what differs between worker processes is not known"
+	}
+	saw := fmt.Sprintf("%d to %d", least, most)
+	if least == most {
+		saw = fmt.Sprint(most)
+	}
+	saw += " sessions in each cell with good runs"
+	if least >= usefulSessions {
+		return pass, saw
+	}
+	var few []string
+	for _, c := range d.cells {
+		if c.Sessions != nil && *c.Sessions < usefulSessions {
+			few = append(few, c.name())
 		}
 	}
-	return cells, known
+	return warn, fmt.Sprintf("%s; fewer than %d: %s", saw, usefulSessions, names(few))
 }
 
-// checkIndependence asks whether runs of one session are more alike than runs of several: intervals and tests over runs
-// take them as independent.
-func checkIndependence(d *data) (verdictKind, string) {
-	bad, known := d.dependent()
+// sessionWords say beside intervals and tests what they are over; empty where the data do not tell.
+func (d *data) sessionWords() string {
+	least, most := d.sessionCounts()
 	switch {
-	case len(d.singleRuns().Sessions) == 0:
-		return skipped, "no cell has runs of two worker processes: what differs between processes is not known"
-	case known == 0:
-		return warn, "the variance of no cell could be split"
-	case len(bad) > 0:
-		return warn, fmt.Sprintf("in %d of %d cells more than %g%% of the variance is between sessions: %s", len(bad), known, 100*noticeableShare, names(bad))
-	}
-	return pass, fmt.Sprintf("at most %g%% of the variance is between sessions in %d cells, as far as so few sessions tell", 100*noticeableShare, known)
-}
-
-// independenceWords stand beside intervals and tests over runs of several sessions; empty where there is one session.
-func (d *data) independenceWords() string {
-	if len(d.singleRuns().Sessions) == 0 {
+	case most == 0:
 		return ""
+	case most == 1:
+		return "Every backend ran in one worker process: intervals and tests over runs speak of repetitions in that process, and what differs between processes is in none of them. A matrix with sessions: 5 has it measured."
 	}
-	bad, known := d.dependent()
-	if len(bad) == 0 {
-		return fmt.Sprintf("Intervals and tests over runs take runs as independent: between_share of none of %d cells is above %g, as far as so few sessions tell (section 4, variation between sessions).",
-			known, noticeableShare)
+	words := "Runs of a cell come from several sessions, one worker process each, and these are the unit of intervals and tests over runs: k sessions leave k-1 degrees of freedom, however many runs each has."
+	if least == 1 {
+		words += " Where a cell has one session, its interval is over its runs and what differs between processes is not in it."
 	}
-	return fmt.Sprintf("Intervals and tests over runs take runs as independent, and those of one session are not: between_share of %d of %d cells is above %g, which makes their intervals too narrow and their p values too small; with few sessions it is known roughly (section 4, variation between sessions).",
-		len(bad), known, noticeableShare)
+	if least == 2 {
+		words += " Two sessions leave one degree of freedom and a factor of 12.7, so that their intervals are very wide by design; five have a factor of 2.8."
+	}
+	return words
 }
 
 // foreignLoad is the flag of a run beside which other processes used the CPUs.

@@ -66,7 +66,7 @@ func matrixSection(d *data) []Block {
 				word(fmt.Sprint(m.Temperature)), word(fmt.Sprint(m.Seed))))
 		}
 		if m.Sessions > 1 {
-			blocks = append(blocks, para("Every backend is started %s times, one worker process after the other; a session has all repetitions.", word(fmt.Sprint(m.Sessions))))
+			blocks = append(blocks, para("Every backend is started %s times, one worker process after the other; a session has all repetitions, and is the unit of the intervals and tests over runs.", word(fmt.Sprint(m.Sessions))))
 		}
 	}
 	return blocks

@@ -119,7 +119,7 @@ func latencyDetail(d *data) []Block {
 		t.row([]string{c.label, string(c.Mode), c.Scenario}, numbers...)
 	}
 	t.note("lat_ci_lower, lat_ci_upper: 95% t interval of the mean latency, in ms. Each number rests on the good runs of its cell. %s", d.estimatorNote())
-	if words := d.independenceWords(); words != "" {
+	if words := d.sessionWords(); words != "" {
 		t.note("%s", word(words))
 	}
 	return d.orNothing(t)

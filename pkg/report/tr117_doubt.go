@@ -22,14 +22,19 @@ const (
 // repetitions alone make nothing surer, and by the one over all runs where that says otherwise.
 func (d *data) latencyDoubt(mode record.Mode, first, next string) string {
 	within, words := d.withinDoubt(mode, compare.LatencyMS, "", first, next)
-	over, other := d.overRunsDoubt(mode, first, next)
+	over, other, sessions := d.overRunsDoubt(mode, first, next)
 	if over == untested || over == within {
 		return words
 	}
-	if within == untested {
-		return words + "; over all runs, which takes repetitions for independent, " + other
+	basis, unit := ", which takes repetitions for independent, ", " "
+	if sessions > 1 {
+		basis = fmt.Sprintf(", by the means of %d sessions, ", sessions)
+		unit = basis
 	}
-	return words + "; the test over all runs says otherwise: " + other
+	if within == untested {
+		return words + "; over all runs" + basis + other
+	}
+	return words + "; the test over all runs" + unit + "says otherwise: " + other
 }
 
 // costDoubt says the same of cost, which has the test within scenarios alone.
@@ -57,8 +62,8 @@ func (d *data) withinDoubt(mode record.Mode, metric, method, first, next string)
 	return untested, "not tested against " + next + " within scenarios: they have none in common"
 }
 
-// overRunsDoubt is what the paired test over all runs says of the mean latency.
-func (d *data) overRunsDoubt(mode record.Mode, first, next string) (opinion, string) {
+// overRunsDoubt is what the paired test over all runs says of the mean latency, and from how many sessions these come.
+func (d *data) overRunsDoubt(mode record.Mode, first, next string) (o opinion, words string, sessions int) {
 	for _, t := range d.singleRuns().Tests {
 		if t.Mode != mode || t.Metric != compare.LatencyMS {
 			continue
@@ -68,10 +73,10 @@ func (d *data) overRunsDoubt(mode record.Mode, first, next string) (opinion, str
 				continue
 			}
 			o := judged(p.Significant, (p.Diff < 0) == (p.A == first))
-			return o, fmt.Sprintf("%s, p = %.2g after Bonferroni", o.words(next), *p.PBonferroni)
+			return o, fmt.Sprintf("%s, p = %.2g after Bonferroni", o.words(next), *p.PBonferroni), p.Sessions
 		}
 	}
-	return untested, ""
+	return untested, "", 0
 }
 
 func judged(significant, firstLower bool) opinion {

@@ -52,6 +52,8 @@ func TestHeadlineIsWithinScenarios(t *testing.T) {
 		{func() { within.Significant, within.PHolm = true, p(0.01) }, "separated from b within 7 scenarios, p = 0.01 after Holm"},
 		{func() { within.Ratio = 2 }, "b is the lower one within 7 scenarios, p = 0.01 after Holm; the test over all runs says otherwise: separated from b, p = 0.001 after Bonferroni"},
 		{func() { within.PHolm, within.Absent = nil, "one scenario" }, "not tested against b within scenarios: one scenario; over all runs, which takes repetitions for independent, separated from b, p = 0.001 after Bonferroni"},
+		{func() { over.Sessions = 5 }, "not tested against b within scenarios: one scenario; over all runs, by the means of 5 sessions, separated from b, p = 0.001 after Bonferroni"},
+		{func() { within.PHolm, within.Absent, within.Significant = p(0.2), "", false }, "not separated from b within 7 scenarios, p = 0.2 after Holm; the test over all runs, by the means of 5 sessions, says otherwise: separated from b, p = 0.001 after Bonferroni"},
 	} {
 		c.change()
 		if got := set().latencyDoubt(record.Prefill, "a", "b"); got != c.want {

@@ -148,7 +148,12 @@ func (d *data) paradoxFindings() []Line {
 	}
 	var lines []Line
 	noise := map[record.Mode]int{}
+	open := 0
 	for _, p := range d.singleRuns().Paradoxes {
+		if p.ResamplingAbsent != "" {
+			open++
+			continue
+		}
 		if p.WithinNoise {
 			noise[p.Mode]++
 			continue
@@ -160,6 +165,9 @@ func (d *data) paradoxFindings() []Line {
 		if noise[mode] > 0 {
 			counts = append(counts, fmt.Sprintf("%d in %s", noise[mode], mode))
 		}
+	}
+	if open > 0 {
+		lines = append(lines, prose("Contradictions between the mean and the median, p95 or p99 of which it is not known whether they are noise, as there are too few sessions to resample: %s.", word(fmt.Sprint(open))))
 	}
 	switch {
 	case len(counts) > 0:

@@ -99,7 +99,7 @@ func (d *data) runLimits() []Line {
 			lines = append(lines, prose("A backend has from %s runs on: its p99 is little more than its slowest run, and its p95 rests on a handful.", word(fmt.Sprint(least))))
 		}
 		if least > 0 && len(r.Sessions) == 0 {
-			lines = append(lines, phrase("Every backend ran in one worker process: what differs between processes is not in any interval."))
+			lines = append(lines, phrase("Every backend ran in one worker process: what differs between processes is not in any interval. A matrix with sessions: 5 has it measured."))
 		}
 	}
 	flagged, runs, unseen := int64(0), int64(0), int64(0)

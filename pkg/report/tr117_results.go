@@ -46,15 +46,15 @@ func distributions(d *data) []Block {
 		return nil
 	}
 	intro := para("All runs of a backend in all its scenarios are one sample here, as in the original report: the spread is that between short and long requests as much as that of repeating one. cv_within_pct leaves the scenarios out.")
-	if words := d.independenceWords(); words != "" {
-		blocks = append(blocks, Note{Warning, phrase(words)})
+	if words := d.sessionWords(); words != "" {
+		blocks = append(blocks, Note{Remark, phrase(words)})
 	}
 	return append([]Block{intro}, blocks...)
 }
 
 func (d *data) distributionTable(metric, title string) Block {
 	t := newTable(title+" over all runs", byBackendMode,
-		[]string{"n", "mean", "ci_lower", "ci_upper", "median (p50)", "p50_ci_lower", "p50_ci_upper", "sd", "min", "p95", "p99", "max", "cv_within_pct"})
+		[]string{"n", "sessions", "mean", "ci_lower", "ci_upper", "median (p50)", "p50_ci_lower", "p50_ci_upper", "sd", "min", "p95", "p99", "max", "cv_within_pct"})
 	for i := range d.singleRuns().Backends {
 		b := &d.singleRuns().Backends[i]
 		m := b.Metric(metric)
@@ -63,14 +63,19 @@ func (d *data) distributionTable(metric, title string) Block {
 		}
 		row := distributionRow(b, m)
 		n := func(v *float64, column string) Line { return d.statsNumber(v, row, column).cell() }
-		t.lines([]Line{phrase(b.Backend), phrase(string(b.Mode)), d.countNumber(int64(m.N), row, "n"), n(&m.Mean, "mean"), n(m.MeanLower, "mean_ci_lower"),
+		t.lines([]Line{phrase(b.Backend), phrase(string(b.Mode)), d.countNumber(int64(m.N), row, "n"), d.countNumber(int64(m.Sessions), row, "sessions"), n(&m.Mean, "mean"), n(m.MeanLower, "mean_ci_lower"),
 			n(m.MeanUpper, "mean_ci_upper"), n(&m.P50, "p50"), n(m.P50Lower, "p50_ci_lower"), n(m.P50Upper, "p50_ci_upper"), n(m.SD, "sd"),
 			n(&m.Min, "min"), n(&m.P95, "p95"), n(&m.P99, "p99"), n(&m.Max, "max"), n(m.CVWithinPct, "cv_within_pct")})
 	}
 	if len(t.table.Rows) == 0 {
 		return nil
 	}
-	t.note("ci: 95% bootstrap interval of the mean (bias-corrected and accelerated) and of the median (percentile method). Percentiles are of type 7. cv_within_pct: standard deviation over mean within a scenario, per cent, mean over scenarios.")
+	if _, most := d.sessionCounts(); most > 1 {
+		t.note("sessions: worker processes that the runs come from. ci: 95% t interval of the mean over sessions, and of the median the bootstrap interval of whole sessions (percentile method), which is too narrow with few of them and is left out below %s; of one session, bootstrap intervals over its runs.", word(fmt.Sprint(compare.LeastSessions)))
+	} else {
+		t.note("sessions: worker processes that the runs come from. ci: 95% bootstrap interval of the mean (bias-corrected and accelerated) and of the median (percentile method), over runs.")
+	}
+	t.note("Percentiles are of type 7. cv_within_pct: standard deviation over mean within a scenario, per cent, mean over scenarios.")
 	if metric == compare.RequestsPerS {
 		t.note("Requests in flight at once count each.")
 	}

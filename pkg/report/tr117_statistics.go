@@ -20,10 +20,20 @@ func statistics117(d *data) []Block {
 	return []Block{
 		para("Which differences between backends are real? It is asked at the level %s, in two designs.", word(fmt.Sprint(d.Stats.Alpha))),
 		list(
-			prose("%s, the original report's design: one-way analysis of variance over the backends, and a paired t test of every pair over the scenarios, sessions and repetitions that both have, with p values multiplied by the number of pairs (Bonferroni) and Cohen's d of the two samples, s = sqrt((s1^2 + s2^2) / 2). A run is a value: the difference between a short and a long request counts as noise in the analysis of variance and in d, and the repetitions of a scenario count as independent.", strong("between all runs")),
-			prose("%s: the geometric mean over scenarios of the ratio of two backends, with the interval of a paired t test of its logarithm; p values are adjusted by Holm's method. A scenario is a value, so that more repetitions alone make nothing more significant.", strong("within scenarios")),
+			prose("%s, the original report's design: one-way analysis of variance over the backends, and a paired t test of every pair over the scenarios, sessions and repetitions that both have, with p values multiplied by the number of pairs (Bonferroni) and Cohen's d of the two samples, s = sqrt((s1^2 + s2^2) / 2). %s", strong("between all runs"), word(d.unitWords())),
+			prose("%s: the geometric mean over scenarios of the ratio of two backends, with the interval of a paired t test of its logarithm; p values are adjusted by Holm's method. A scenario is a value, so that more repetitions alone make nothing more significant; a session that is slow throughout moves all scenarios of its backend at once.", strong("within scenarios")),
 		),
 	}
+}
+
+// unitWords say what a value of the tests between all runs is.
+func (d *data) unitWords() string {
+	for _, t := range d.singleRuns().Tests {
+		if t.Unit == compare.UnitSession {
+			return "Runs come from several sessions, so that a session is a value: the analysis of variance is over the sessions' means, each over the means of its scenarios, and the t test of a pair over the mean differences of its sessions, with one degree of freedom less than there are. Cohen's d stays that of the runs, where the difference between a short and a long request counts as noise."
+		}
+	}
+	return "A run is a value: the difference between a short and a long request counts as noise in the analysis of variance and in d, and the repetitions of a scenario count as independent."
 }
 
 func testsOfRuns(d *data) []Block {
@@ -55,8 +65,8 @@ func testsOfRuns(d *data) []Block {
 			blocks = append(blocks, d.pairsOfRuns(&tests[i])...)
 		}
 	}
-	if words := d.independenceWords(); words != "" {
-		blocks = append(blocks, Note{Warning, phrase(words)})
+	if words := d.sessionWords(); words != "" {
+		blocks = append(blocks, Note{Remark, phrase(words)})
 	}
 	return blocks
 }
@@ -67,7 +77,7 @@ func (d *data) pairsOfRuns(t *compare.RunTests) []Block {
 		return nil
 	}
 	pairs := newTable(fmt.Sprintf("Pairs by %s over all runs, %s: paired t tests", t.Metric, t.Mode), []string{"Mode", "A", "B"},
-		[]string{"n", "diff", "diff_pct", "ci_lower", "ci_upper", "t", "p", "p_bonferroni", "cohens_d"})
+		[]string{"n", "sessions", "diff", "diff_pct", "ci_lower", "ci_upper", "t", "df", "p", "p_bonferroni", "cohens_d"})
 	pairs.table.Columns = append(pairs.table.Columns, Column{Name: "significant"})
 	for _, p := range t.Pairs {
 		row := fmt.Sprintf("runs.tests, mode=%s, metric=%s, a=%s, b=%s", t.Mode, t.Metric, p.A, p.B)
@@ -76,10 +86,14 @@ func (d *data) pairsOfRuns(t *compare.RunTests) []Block {
 		if p.N == 0 {
 			diff = n(nil, "diff")
 		}
-		pairs.lines([]Line{phrase(string(t.Mode)), phrase(p.A), phrase(p.B), d.countNumber(int64(p.N), row, "n"), diff, n(p.DiffPct, "diff_pct"), n(p.CILower, "ci_lower"),
-			n(p.CIUpper, "ci_upper"), n(p.T, "t"), n(p.P, "p"), n(p.PBonferroni, "p_bonferroni"), n(p.CohensD, "cohens_d"), verdict(p.Significant, p.Absent)})
+		pairs.lines([]Line{phrase(string(t.Mode)), phrase(p.A), phrase(p.B), d.countNumber(int64(p.N), row, "n"), d.countNumber(int64(p.Sessions), row, "sessions"), diff, n(p.DiffPct, "diff_pct"), n(p.CILower, "ci_lower"),
+			n(p.CIUpper, "ci_upper"), n(p.T, "t"), n(p.DF, "df"), n(p.P, "p"), n(p.PBonferroni, "p_bonferroni"), n(p.CohensD, "cohens_d"), verdict(p.Significant, p.Absent)})
 	}
-	pairs.note("diff: mean of A less B over the n pairs of runs, with its 95% bootstrap interval (bias-corrected and accelerated). p_bonferroni: adjusted for the %s pairs tested.", word(fmt.Sprint(t.Tests)))
+	interval := "bootstrap interval (bias-corrected and accelerated)"
+	if t.Unit == compare.UnitSession {
+		interval = "t interval over the mean differences of the sessions, or where it has one session the bootstrap interval (bias-corrected and accelerated)"
+	}
+	pairs.note("diff: mean of A less B over the n pairs of runs, with its 95% %s. p_bonferroni: adjusted for the %s pairs tested.", word(interval), word(fmt.Sprint(t.Tests)))
 	blocks := []Block{pairs.block()}
 	for _, w := range t.Warnings {
 		blocks = append(blocks, Note{Warning, phrase(t.Metric + " in " + string(t.Mode) + ", " + strings.TrimSuffix(w, ".") + ".")})
@@ -98,7 +112,7 @@ func paradoxSection(d *data) []Block {
 		}
 		return []Block{para("A paradox is a pair of backends whose order by the mean is another by the median, p95 or p99. There is none in latency or time to the first token.")}
 	}
-	blocks := []Block{para("A paradox is a pair of backends whose order by the mean is another by the median, p95 or p99. Which is right depends on the question: a bill and a batch follow the mean, the typical request the median, a promise to users a high percentile. Whether it is more than noise is asked by drawing the runs of every scenario again."),
+	blocks := []Block{para("A paradox is a pair of backends whose order by the mean is another by the median, p95 or p99. Which is right depends on the question: a bill and a batch follow the mean, the typical request the median, a promise to users a high percentile. Whether it is more than noise is asked by drawing the runs of every scenario again, or where there are several sessions these as wholes."),
 		d.paradoxTable(list), d.crossingTable(list)}
 	var items []Line
 	for _, p := range list {
@@ -147,7 +161,7 @@ func (d *data) paradoxTable(list []compare.Paradox) Block {
 		for _, o := range p.Orders {
 			row := paradoxRow(p) + ", statistic=" + o.Statistic
 			t.lines([]Line{phrase(string(p.Mode)), phrase(p.Metric), phrase(p.A), phrase(p.B), phrase(o.Statistic), d.statsNumber(&o.A, row, "a").cell(), d.statsNumber(&o.B, row, "b").cell(),
-				d.statsNumber(&o.Share, row, "share").cell(), d.statsNumber(o.ParadoxShare, row, "paradox_share").cell(), phrase(orElse(o.First, "equal")), phrase(o.Pick)})
+				d.statsNumber(o.Share, row, "share").cell(), d.statsNumber(o.ParadoxShare, row, "paradox_share").cell(), phrase(orElse(o.First, "equal")), phrase(o.Pick)})
 		}
 	}
 	t.note("share: of the resamples, those with this order; paradox_share: those with this order and that of the means at once. pick: the first, or either where fewer than %s of the resamples agree.", word(fmt.Sprintf("%g%%", 100*(1-d.Stats.Alpha))))

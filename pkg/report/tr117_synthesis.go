@@ -69,7 +69,7 @@ func (d *data) medianDoubt(mode record.Mode, first, next string) string {
 	}
 	switch {
 	case a == nil || b == nil || a.P50Upper == nil || b.P50Lower == nil:
-		return "without intervals"
+		return "without an interval to tell it from " + next
 	case *a.P50Upper < *b.P50Lower:
 		return "its 95% interval is apart from that of " + next
 	}
@@ -177,9 +177,12 @@ func (d *data) paradoxAnswer() Line {
 	if len(d.measuredBackends()) < 2 {
 		return phrase(noPair)
 	}
-	beyond := 0
+	beyond, open := 0, 0
 	list := d.singleRuns().Paradoxes
 	for _, p := range list {
+		if p.ResamplingAbsent != "" {
+			open++
+		}
 		if !p.WithinNoise {
 			beyond++
 		}
@@ -187,8 +190,12 @@ func (d *data) paradoxAnswer() Line {
 	if len(list) == 0 {
 		return phrase("Mean and median: they, p95 and p99 rank every pair alike.")
 	}
-	return prose("Mean and median: %s contradictions between the mean and the median, p95 or p99, of which %s are more than noise; section 5 says for each what to pick.",
-		word(fmt.Sprint(len(list))), word(fmt.Sprint(beyond)))
+	unknown := ""
+	if open > 0 {
+		unknown = fmt.Sprintf(", and of %d it is not known for want of sessions", open)
+	}
+	return prose("Mean and median: %s contradictions between the mean and the median, p95 or p99, of which %s are more than noise%s; section 5 says for each what to pick.",
+		word(fmt.Sprint(len(list))), word(fmt.Sprint(beyond)), word(unknown))
 }
 
 func (d *data) priceAnswer() Line {

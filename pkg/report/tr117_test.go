@@ -58,9 +58,9 @@ func requestRuns() []record.Run {
 	var runs []record.Run
 	add := func(backend string, latency func(k int64) float64, finish func(r *record.Run, k int64)) {
 		for _, scenario := range []string{"short", "dual_short"} {
-			for session := range int64(2) {
-				for repetition := range int64(20) {
-					k := 20*session + repetition
+			for session := range int64(5) {
+				for repetition := range int64(8) {
+					k := 8*session + repetition
 					ms := latency(k)
 					if scenario == "dual_short" {
 						ms *= 1.5
@@ -170,8 +170,8 @@ func TestRequestReport(t *testing.T) {
 		{"Tokens that are the reference's, by backend", "reference", []string{"ollama"}, "onnxruntime-cpu"},
 		{"Tokens that are the reference's, by backend", "remark", []string{"ollama"}, "draws with random numbers of its own: low agreement is expected and says nothing about quality"},
 		{"Tokens that are the reference's, by scenario", "token_share", []string{"transformers-gpu-compile", "generate-cached", "dual_short"}, "0.9375"},
-		{"What backends took", "model_load_mean_ms", []string{"ollama"}, "275"},
-		{"What backends took", "compile_sum_ms", []string{"transformers-gpu-compile"}, "8000"}, // two scenarios in two sessions
+		{"What backends took", "model_load_mean_ms", []string{"ollama"}, "350"},
+		{"What backends took", "compile_sum_ms", []string{"transformers-gpu-compile"}, "2e+04"}, // two scenarios in five sessions
 		{"What backends took", "compile_sum_ms", []string{"ollama"}, "n/a"},
 		{"What the client saw", "server_decode_ms", []string{"ollama"}, "100"},
 		{"What the client saw", "server_load_ms", []string{"ollama"}, "1"},
@@ -179,7 +179,9 @@ func TestRequestReport(t *testing.T) {
 		{"What disturbed the runs", "not_observed", []string{"transformers-gpu"}, "20"},
 		{"What disturbed the runs", "flags", []string{"ollama"}, "not observed"},
 		{"What disturbed the runs", "flags", []string{"onnxruntime-cpu"}, "none"},
-		{"Latency between worker processes", "sessions", []string{"ollama", "generate-cached", "short"}, "2"},
+		{"Latency between worker processes", "sessions", []string{"ollama", "generate-cached", "short"}, "5"},
+		{"Latency (ms) over all runs", "sessions", []string{"ollama"}, "5"},
+		{"Pairs by latency_ms over all runs", "df", []string{"generate-cached", "ollama", "onnxruntime-cpu"}, "4"},
 		{"Where the distributions cross", "Lower", []string{"generate-cached", "latency_ms", "transformers-gpu-compile", "transformers-gpu", "transformers-gpu"}, "transformers-gpu"},
 		{"Decision matrix", "Backend", []string{"Lowest mean latency"}, "transformers-gpu-compile"},
 		{"Decision matrix", "Backend", []string{"Best median latency"}, "transformers-gpu"},
@@ -203,7 +205,7 @@ func TestRequestReport(t *testing.T) {
 		"Paradox: latency_ms in generate-cached: transformers-gpu-compile has the lower mean", "It is more than noise", "paradox_1_latency",
 		"Scenario by scenario, transformers-gpu has the lower p50 in 2 of 2.",
 		"2 in dual_short", "**ollama** in `generate-cached` not comparable: draws with its own random numbers", "HTTP on the machine itself", "sampled at temperature 0.7", "Synthetic prompts: 9 texts", "A backend has from 80 runs on",
-		"2 of 320 good runs carry a flag", "between_share of none of 8 cells is above 0.1",
+		"2 of 320 good runs carry a flag", "these are the unit of intervals and tests over runs", "so that a session is a value", "t interval over the mean differences of the sessions",
 		"a test for each cell, not adjusted; p_holm: adjusted for all 8 of them", "What else ran was not observed in 100 of 320 good runs", "Energy is measured and not charged", "separated from", "## 7 Reproducibility"} {
 		if !strings.Contains(md, want) {
 			t.Errorf("report.md lacks %q", want)

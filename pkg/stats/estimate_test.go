@@ -184,3 +184,36 @@ func TestClusterBootstrapPreconditions(t *testing.T) {
 	wantErr(t, "no resamples", fail([][]float64{{1, 2}, {1}}, 0), ErrRange)
 	wantErr(t, "no number", fail([][]float64{{1, math.NaN()}, {1}}, 10), ErrNotFinite)
 }
+
+// TestPairedClusters: three sessions of three pairs. SciPy 1.17.1, ttest_rel of the clusters' means.
+func TestPairedClusters(t *testing.T) {
+	x := [][]float64{{10, 12, 11}, {14, 15, 16}, {9, 10, 11}}
+	y := [][]float64{{11, 12, 14}, {15.5, 15, 17}, {10, 13, 11}}
+	r, err := PairedClusters(x, y)
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "difference", r.Diff, -1.1666666666666672, refTol)
+	near(t, "t", r.T, -7.000000000000003, refTol)
+	near(t, "p", r.P, 0.019803941180393123, refTol)
+	if r.DF != 2 || len(r.Warnings) != 0 {
+		t.Errorf("%+v", r)
+	}
+	single, err := PairedClusters([][]float64{{10}, {12}, {15}}, [][]float64{{11}, {15}, {14}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := Paired([]float64{10, 12, 15}, []float64{11, 15, 14})
+	if err != nil {
+		t.Fatal(err)
+	}
+	near(t, "t of single pairs", single.T, want.T, refTol)
+	fail := func(x, y [][]float64) error { _, err := PairedClusters(x, y); return err }
+	wantErr(t, "numbers of clusters", fail(x, y[:2]), ErrLengths)
+	wantErr(t, "sizes of clusters", fail(x, [][]float64{y[0], y[1][:2], y[2]}), ErrLengths)
+	wantErr(t, "one cluster", fail(x[:1], y[:1]), ErrTooFew)
+	wantErr(t, "an empty cluster", fail([][]float64{{1}, {}}, [][]float64{{1}, {}}), ErrTooFew)
+	wantErr(t, "no number", fail([][]float64{{1}, {math.NaN()}}, [][]float64{{1}, {1}}), ErrNotFinite)
+	// 0.3-0.1 and 0.5-0.3 differ by rounding alone.
+	wantErr(t, "equal differences", fail([][]float64{{0.3}, {0.5}}, [][]float64{{0.1}, {0.3}}), ErrZeroVariance)
+}

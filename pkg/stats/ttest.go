@@ -115,11 +115,44 @@ func checkPair(a, b Moments) error {
 // up to the rounding of x and y, and with ErrNotFinite.
 // Reference values: SciPy 1.17.1, scipy.stats.ttest_rel(x, y).
 func Paired(x, y []float64) (TTest, error) {
-	scale, err := pairScale(x, y)
+	scale, err := pairScale(x, y, 2)
 	if err != nil {
 		return TTest{}, err
 	}
 	return paired(x, y, scale)
+}
+
+// PairedClusters is Paired for pairs that come in independent clusters, x[i] and y[i] the two sides of cluster i: the mean
+// difference over all pairs with the standard error and the degrees of freedom of ClusterMean of the differences. With
+// clusters of one size it is Paired of their means.
+//
+// It fails as Paired and ClusterMean do.
+// Reference values: SciPy 1.17.1, scipy.stats.ttest_rel of the clusters' means, for clusters of one size.
+func PairedClusters(x, y [][]float64) (TTest, error) {
+	if len(x) != len(y) {
+		return TTest{}, fmt.Errorf("saw %d and %d clusters, want pairs: %w", len(x), len(y), ErrLengths)
+	}
+	clusters, largest := make([]Moments, len(x)), 0.0
+	for i := range x {
+		scale, err := pairScale(x[i], y[i], 1)
+		if err == nil {
+			clusters[i], err = differences(x[i], y[i])
+		}
+		if err != nil {
+			return TTest{}, fmt.Errorf("cluster %d: %w", i+1, err)
+		}
+		largest = max(largest, scale)
+	}
+	e, err := ClusterMean(clusters)
+	if err != nil {
+		return TTest{}, err
+	}
+	if e.SE <= noise*largest {
+		return TTest{}, fmt.Errorf("the mean differences of all %d clusters are equal: %w", len(x), ErrZeroVariance)
+	}
+	r, err := newTTest(e.Mean, e.SE, e.DF)
+	r.Warnings = e.fewWarnings()
+	return r, err
 }
 
 // PairedRatio tests whether the ratios x[i]/y[i] of positive pairs have geometric mean one: Paired of the logarithms,
@@ -136,7 +169,7 @@ func PairedRatio(x, y []float64, confidence float64) (TTest, Ratio, error) {
 		return TTest{}, Ratio{}, fmt.Errorf("second sample: %w", err)
 	}
 	lx, ly := logs(x), logs(y)
-	scale, err := pairScale(lx, ly)
+	scale, err := pairScale(lx, ly, 2)
 	if err != nil {
 		return TTest{}, Ratio{}, err
 	}
@@ -161,12 +194,13 @@ func logs(x []float64) []float64 {
 	return l
 }
 
-// pairScale checks two samples that are to be compared in pairs, and returns their largest magnitude.
-func pairScale(x, y []float64) (float64, error) {
+// pairScale checks two samples of at least want values that are to be compared in pairs, and returns their largest
+// magnitude.
+func pairScale(x, y []float64, want int) (float64, error) {
 	if len(x) != len(y) {
 		return 0, fmt.Errorf("saw %d and %d values, want pairs: %w", len(x), len(y), ErrLengths)
 	}
-	if err := checkCount(len(x), 2); err != nil {
+	if err := checkCount(len(x), want); err != nil {
 		return 0, err
 	}
 	scale := 0.0
@@ -181,15 +215,24 @@ func pairScale(x, y []float64) (float64, error) {
 	return scale, nil
 }
 
-// paired is Paired of checked samples whose values are known to about scale·noise.
-func paired(x, y []float64, scale float64) (TTest, error) {
+// differences are the moments of x[i]-y[i].
+func differences(x, y []float64) (Moments, error) {
 	d := make([]float64, len(x))
 	for i := range x {
 		d[i] = x[i] - y[i]
 	}
 	m, err := Of(d)
 	if err != nil {
-		return TTest{}, fmt.Errorf("differences: %w", err)
+		return Moments{}, fmt.Errorf("differences: %w", err)
+	}
+	return m, nil
+}
+
+// paired is Paired of checked samples whose values are known to about scale·noise.
+func paired(x, y []float64, scale float64) (TTest, error) {
+	m, err := differences(x, y)
+	if err != nil {
+		return TTest{}, err
 	}
 	if m.SD <= noise*scale {
 		return TTest{}, fmt.Errorf("all %d differences are equal: %w", m.N, ErrZeroVariance)
