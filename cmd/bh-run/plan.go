@@ -50,7 +50,18 @@ func plan(c *urfave.Context, o *Options, s cli.Streams) error {
 	}
 	_, err = fmt.Fprintf(s.Out, "%d runs on %s; roughly %s for those that can run here (a rule of thumb, nothing was measured)\n",
 		len(m.Plan()), m.Model, total.Round(time.Second))
+	if note := sessionsNote(m.Sessions); note != "" && err == nil {
+		_, err = fmt.Fprintln(s.Out, note)
+	}
 	return err
+}
+
+// sessionsNote says what is to be known of two sessions before they are run; "" of any other number.
+func sessionsNote(sessions int) string {
+	if sessions != 2 {
+		return ""
+	}
+	return "sessions: 2 leaves intervals and tests one degree of freedom, a factor of 12.7 for 95%; 5 leave 2.8"
 }
 
 // every lists each run in its order.
