@@ -121,7 +121,7 @@ func costOnly(r *record.Cost, value *float64) reading {
 
 // ofMean reads a figure whose relative spread is that of a mean of the cell.
 func ofMean(c *record.Cell, value *float64, mean func(*record.Cell) (stats.Estimate, bool)) reading {
-	got := usable(reading{value: value, reason: orUnknown(c.Reasons), flat: "the cell has no standard deviation of it"})
+	got := usable(reading{value: value, reason: orUnknown(c.Reasons), flat: "the cell has no standard error of it"})
 	e, ok := mean(c)
 	if got.value == nil || !ok {
 		return got
