@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/banterhearts/bh/pkg/atomicfile"
 	"github.com/banterhearts/bh/pkg/cli"
@@ -206,11 +208,42 @@ func Public(argv []string) []string {
 // PublicPath is Public for one text that may hold a path.
 func PublicPath(s string) string {
 	if wd, err := os.Getwd(); err == nil && wd != "/" {
-		s = strings.ReplaceAll(s, wd+string(filepath.Separator), "")
-		s = strings.ReplaceAll(s, wd, ".")
+		s = replacePath(s, wd+string(filepath.Separator), "")
+		s = replacePath(s, wd, ".")
 	}
 	if home, err := os.UserHomeDir(); err == nil && home != "/" {
-		s = strings.ReplaceAll(s, home, "~")
+		s = replacePath(s, home, "~")
 	}
 	return s
+}
+
+// replacePath replaces path in s where it stands as a whole: /home/a is in neither /home/ab nor /mnt/home/a.
+func replacePath(s, path, by string) string {
+	var out strings.Builder
+	for at := strings.Index(s, path); at >= 0; at = strings.Index(s, path) {
+		end := at + len(path)
+		out.WriteString(s[:at])
+		if endsName(s[:at]) || beginsName(s[end:]) && !strings.HasSuffix(path, string(filepath.Separator)) {
+			out.WriteString(path)
+		} else {
+			out.WriteString(by)
+		}
+		s = s[end:]
+	}
+	return out.String() + s
+}
+
+// endsName reports whether what follows s would belong to a name that has begun in it.
+func endsName(s string) bool {
+	r, _ := utf8.DecodeLastRuneInString(s)
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' || r == '-' || r == '.' || r == '~'
+}
+
+// beginsName reports whether s goes on with a name; a full stop that ends a sentence does not.
+func beginsName(s string) bool {
+	r, size := utf8.DecodeRuneInString(s)
+	if r == '.' {
+		return beginsName(s[size:])
+	}
+	return unicode.IsLetter(r) || unicode.IsDigit(r) || r == '_' || r == '-'
 }

@@ -133,6 +133,28 @@ func TestPublicLeavesOutHomeAndWorkingFolder(t *testing.T) {
 	}
 }
 
+// TestPublicPathTakesWholePaths: a folder whose name only begins like the working folder is another one.
+func TestPublicPathTakesWholePaths(t *testing.T) {
+	home, wd := t.TempDir(), t.TempDir()
+	t.Setenv("HOME", home)
+	t.Chdir(wd)
+	for text, want := range map[string]string{
+		wd + "-w/base.yaml":                   wd + "-w/base.yaml",
+		wd + ".old/x and " + wd + "/x":        wd + ".old/x and x",
+		"/mnt" + wd + "/x":                    "/mnt" + wd + "/x",
+		home + "s/x":                          home + "s/x",
+		home + "é":                            home + "é",
+		"open " + wd + ": no such directory":  "open .: no such directory",
+		"it is in " + home + ".":              "it is in ~.",
+		wd + ":" + home + "/lib":              ".:~/lib",
+		"\"" + wd + "/a\", \"" + wd + "2/a\"": "\"a\", \"" + wd + "2/a\"",
+	} {
+		if got := PublicPath(text); got != want {
+			t.Errorf("%s: saw %s, want %s", text, got, want)
+		}
+	}
+}
+
 // TestCapture reads a fixture of a machine.
 func TestCapture(t *testing.T) {
 	root := t.TempDir()
