@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,7 +37,10 @@ func doctorCommand(s cli.Streams) *urfave.Command {
 		Description: "For power and other sensors see `bh-telemetry doctor`.",
 		Flags:       []urfave.Flag{&urfave.BoolFlag{Name: "json", Usage: "one JSON array"}},
 		Action: func(c *urfave.Context) error {
-			found := diagnose()
+			found, err := diagnose(c.Context)
+			if err != nil {
+				return err
+			}
 			if c.Bool("json") {
 				enc := json.NewEncoder(s.Out)
 				enc.SetIndent("", "  ")
@@ -47,9 +51,13 @@ func doctorCommand(s cli.Streams) *urfave.Command {
 	}
 }
 
-func diagnose() []diagnosis {
+// diagnose checks every backend, until it is interrupted.
+func diagnose(ctx context.Context) ([]diagnosis, error) {
 	var out []diagnosis
 	for _, name := range backend.Names() {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		b, _ := backend.Lookup(name) // Names lists what Lookup knows
 		d := diagnosis{Backend: name, Device: b.Device, Summary: b.Summary, Capabilities: b.Capabilities}
 		err := b.Check()
@@ -66,7 +74,7 @@ func diagnose() []diagnosis {
 		}
 		out = append(out, d)
 	}
-	return out
+	return out, ctx.Err()
 }
 
 // writeDoctor writes a table that fits a terminal, and below it, backend by backend, what was found, what is missing and the

@@ -21,11 +21,13 @@ import (
 	urfave "github.com/urfave/cli/v2"
 
 	"github.com/banterhearts/bh/pkg/cli"
+	"github.com/banterhearts/bh/pkg/pyenv"
 )
 
 func main() { os.Exit(cli.Main(run)) }
 
 func run(ctx context.Context, args []string, s cli.Streams) int {
+	pyenv.EndWith(ctx)
 	o := new(Options)
 	app := &urfave.App{
 		Name:      "bh-run",

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -44,7 +45,10 @@ func plan(c *urfave.Context, o *Options, s cli.Streams) error {
 	if c.Bool("all") {
 		list = every
 	}
-	t, total := list(m, cfg)
+	t, total := list(c.Context, m, cfg)
+	if err := c.Context.Err(); err != nil { // the list is not whole
+		return err
+	}
 	if err := t.WriteText(s.Out); err != nil {
 		return err
 	}
@@ -65,10 +69,10 @@ func sessionsNote(sessions int) string {
 }
 
 // every lists each run in its order.
-func every(m *matrix.Matrix, cfg model.Config) (t table.Table, total time.Duration) {
+func every(ctx context.Context, m *matrix.Matrix, cfg model.Config) (t table.Table, total time.Duration) {
 	t = table.Table{Columns: []string{"order", "run_id", "roughly"}, RightAlign: []bool{true, false, true}}
 	steps := m.Plan()
-	for i := range steps {
+	for i := 0; i < len(steps) && ctx.Err() == nil; i++ {
 		d := estimate(m, cfg, &steps[i])
 		total += d
 		t.Rows = append(t.Rows, []string{fmt.Sprint(steps[i].OrderIndex), steps[i].RunID, d.Round(time.Millisecond).String()})
@@ -77,13 +81,16 @@ func every(m *matrix.Matrix, cfg model.Config) (t table.Table, total time.Durati
 }
 
 // groups lists the runs by backend and mode.
-func groups(m *matrix.Matrix, cfg model.Config) (t table.Table, total time.Duration) {
+func groups(ctx context.Context, m *matrix.Matrix, cfg model.Config) (t table.Table, total time.Duration) {
 	t = table.Table{Columns: []string{"backend", "mode", "runs", "roughly", "here"}, RightAlign: []bool{false, false, true, true, false}}
 	for i := range m.Backends {
 		for _, mode := range m.Modes {
 			runs, sum := 0, time.Duration(0)
 			var first *matrix.Step
 			for _, step := range m.Plan() {
+				if ctx.Err() != nil {
+					return t, total
+				}
 				if step.Backend == &m.Backends[i] && step.Mode == mode {
 					runs, sum, first = runs+1, sum+estimate(m, cfg, &step), &step
 				}

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
@@ -109,8 +110,8 @@ func checkGPUDevice(devices []string) error {
 
 func findPython() (pyenv.Python, error) {
 	py, err := pyenv.Find()
-	if err == nil {
-		return py, nil
+	if err == nil || errors.Is(err, context.Canceled) { // the tool was told to end: nothing is missing
+		return py, err
 	}
 	missing := &Unavailable{Reason: PythonNotFound, Detail: err.Error(), Remedy: "run `bh-run setup transformers`"}
 	if os.Getenv(pyenv.EnvVar) != "" {

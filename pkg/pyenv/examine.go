@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,12 +29,26 @@ print(json.dumps({
 }))`
 
 // probeLimit is how long the interpreter may take: a folder on a slow network is no reason to wait for ever.
-const probeLimit = 30 * time.Second
+var probeLimit = 30 * time.Second
+
+// outputLimit is how long what an interpreter started may hold its output open after the interpreter itself has ended.
+const outputLimit = time.Second
+
+// bound is the context of Find, which has none of its own as a check of what is here has none: see EndWith.
+var bound atomic.Pointer[context.Context]
+
+// EndWith makes Find end with ctx, the tool's own: an interpreter that does not answer is then no reason for a tool that
+// was told to end to wait.
+func EndWith(ctx context.Context) { bound.Store(&ctx) }
 
 // examine asks an interpreter for its version and its packages.
 func examine(path string) (Python, error) {
+	ctx := context.Background()
+	if p := bound.Load(); p != nil {
+		ctx = *p
+	}
 	names := slices.Sorted(maps.Keys(packages))
-	out, err := ask(context.Background(), path, append([]string{"-c", probe}, names...)...)
+	out, err := ask(ctx, path, append([]string{"-c", probe}, names...)...)
 	if err != nil {
 		return Python{}, err
 	}
@@ -56,12 +71,17 @@ func examine(path string) (Python, error) {
 // ask runs an interpreter and returns what it prints. The working folder is not searched for modules, where a file that
 // happens to be called torch.py may lie.
 func ask(ctx context.Context, path string, args ...string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeLimit)
+	limited, cancel := context.WithTimeout(ctx, probeLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, path, args...)
+	cmd := exec.CommandContext(limited, path, args...)
 	cmd.Env = append(os.Environ(), "PYTHONSAFEPATH=1")
+	cmd.WaitDelay = outputLimit
+	ownGroup(cmd)
 	out, err := cmd.Output()
-	if ctx.Err() != nil {
+	switch {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case limited.Err() != nil:
 		return "", fmt.Errorf("did not answer within %s", probeLimit)
 	}
 	var exit *exec.ExitError

@@ -50,6 +50,9 @@ func install(ctx context.Context, dir string, say func(string)) error {
 		return err
 	}
 	defer unlock() //nolint:errcheck // the lock ends with the file
+	if err := forget(dir); err != nil {
+		return err
+	}
 	if py, err := inEnvironment(dir, "cache"); err == nil {
 		say(fmt.Sprintf("torch %s and transformers %s are installed: %s", py.Packages["torch"], py.Packages["transformers"], dir))
 		return nil
@@ -58,7 +61,7 @@ func install(ctx context.Context, dir string, say func(string)) error {
 	if err != nil {
 		return err
 	}
-	if err := populate(ctx, base, dir, say); err != nil {
+	if err := errors.Join(populate(ctx, base, dir, say), forget(dir)); err != nil {
 		return err
 	}
 	py, err := inEnvironment(dir, "cache")

@@ -3,6 +3,7 @@
 package pyenv
 
 import (
+	"context"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/hex"
@@ -43,7 +44,7 @@ var constraints []byte
 
 // Find looks for a Python with the packages: $BH_PYTHON and nothing else where that is set, else the virtual environment
 // .venv in the working folder, else the one that Install made. Nothing is imported, so it takes a few hundredths of a
-// second, and what was found once in this process is not looked for again.
+// second, and an interpreter is examined once in this process.
 func Find() (Python, error) {
 	if name := os.Getenv(EnvVar); name != "" {
 		path, err := exec.LookPath(name)
@@ -118,8 +119,17 @@ func interpreter(dir string) string {
 	return filepath.Join(dir, "bin", "python")
 }
 
-// found remembers interpreters by path: one is looked for whenever a worker starts.
-var found sync.Map
+// answers remembers what was seen of interpreters, by path: one is looked for whenever a worker starts and by each of the
+// backends that need it, and one that does not answer is to be waited for once.
+var answers = struct {
+	sync.Mutex
+	by map[string]answer
+}{by: map[string]answer{}}
+
+type answer struct {
+	py  Python
+	err error
+}
 
 // known is examine, once per path.
 func known(path, origin string) (Python, error) {
@@ -127,16 +137,29 @@ func known(path, origin string) (Python, error) {
 	if err != nil {
 		return Python{}, err
 	}
-	if known, ok := found.Load(path); ok {
-		py := known.(Python)
-		py.Origin = origin
-		return py, nil
+	answers.Lock()
+	defer answers.Unlock()
+	a, ok := answers.by[path]
+	if !ok {
+		if a.py, a.err = examine(path); !errors.Is(a.err, context.Canceled) {
+			answers.by[path] = a
+		}
 	}
-	py, err := examine(path)
+	if a.err != nil {
+		return Python{}, fmt.Errorf("%s: %w", path, a.err)
+	}
+	a.py.Origin = origin
+	return a.py, nil
+}
+
+// forget makes known examine the interpreter of the virtual environment dir anew.
+func forget(dir string) error {
+	path, err := filepath.Abs(interpreter(dir))
 	if err != nil {
-		return Python{}, fmt.Errorf("%s: %w", path, err)
+		return err
 	}
-	py.Origin = origin
-	found.Store(path, py)
-	return py, nil
+	answers.Lock()
+	defer answers.Unlock()
+	delete(answers.by, path)
+	return nil
 }

@@ -3,12 +3,16 @@ package pyenv
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 // apart gives a test a cache, a working folder and a PATH of its own, and returns the folder on the PATH.
@@ -124,6 +128,100 @@ func TestProbe(t *testing.T) {
 	out, err := ask(t.Context(), "python3", "-c", probe, "pip", "no-such-package")
 	if err != nil || !strings.Contains(out, `"no-such-package": ""`) || !strings.Contains(out, `"version": "3.`) {
 		t.Errorf("saw %s, %v", out, err)
+	}
+}
+
+// hangs is the text of an interpreter that does not answer, as it waits for a program of its own; that one's id is in file.
+func hangs(file string) string { return "sleep 1000 &\necho $! >" + file + "\nwait" }
+
+// pid is the id in the file that hangs named, once it is there.
+func pid(t *testing.T, file string) int {
+	t.Helper()
+	for {
+		if data, err := os.ReadFile(file); err == nil && len(data) > 1 {
+			n, err := strconv.Atoi(strings.TrimSpace(string(data)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return n
+		}
+		select {
+		case <-t.Context().Done():
+			t.Fatal("the interpreter did not start")
+		case <-time.After(time.Millisecond):
+		}
+	}
+}
+
+// wantEnded holds that no process has the id any more, or that it waits for its parent to take note of its end.
+func wantEnded(t *testing.T, pid int) {
+	t.Helper()
+	for range 1000 {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil || strings.Contains(string(stat), ") Z ") {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Errorf("process %d, which the interpreter started, is still there", pid)
+}
+
+// TestFindDoesNotWaitForEver: an interpreter that does not answer is ended with all that it started, and is not asked again.
+func TestFindDoesNotWaitForEver(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("it looks at /proc")
+	}
+	apart(t)
+	limit := probeLimit
+	t.Cleanup(func() { probeLimit = limit })
+	probeLimit = 500 * time.Millisecond
+	started := filepath.Join(t.TempDir(), "pid")
+	t.Setenv(EnvVar, script(t, filepath.Join(t.TempDir(), "mine"), hangs(started)))
+	find := func() {
+		t.Helper()
+		if _, err := Find(); !errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "did not answer within 500ms") {
+			t.Fatalf("saw %v", err)
+		}
+	}
+	find()
+	wantEnded(t, pid(t, started))
+	if err := os.Remove(started); err != nil {
+		t.Fatal(err)
+	}
+	find()
+	if _, err := os.Stat(started); !errors.Is(err, os.ErrNotExist) {
+		t.Error("the interpreter was asked twice")
+	}
+}
+
+// TestFindEndsWithTheTool: so it is when the tool is told to end, and that is not held against the interpreter.
+func TestFindEndsWithTheTool(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("it looks at /proc")
+	}
+	apart(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	EndWith(ctx)
+	t.Cleanup(func() { bound.Store(nil) })
+	started := filepath.Join(t.TempDir(), "pid")
+	path := script(t, filepath.Join(t.TempDir(), "mine"), hangs(started))
+	t.Setenv(EnvVar, path)
+	failed := make(chan error)
+	go func() {
+		_, err := Find()
+		failed <- err
+	}()
+	inner := pid(t, started)
+	cancel()
+	if err := <-failed; !errors.Is(err, context.Canceled) {
+		t.Errorf("saw %v", err)
+	}
+	wantEnded(t, inner)
+	EndWith(t.Context())
+	script(t, path, says(whole))
+	if _, err := Find(); err != nil {
+		t.Errorf("the next time: %v", err)
 	}
 }
 
