@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/stats"
 )
 
@@ -54,6 +55,18 @@ func largest(a, b *int64) *int64 {
 		return b
 	}
 	return a
+}
+
+// disturbed is how many runs are flagged for what others did on the CPUs.
+func (g *group) disturbed() int {
+	n := 0
+	for i := range g.runs {
+		flags := strings.Split(g.runs[i].flags, ",")
+		if slices.Contains(flags, record.FlagForeignLoad) || slices.Contains(flags, record.FlagCPUSteal) {
+			n++
+		}
+	}
+	return n
 }
 
 // isolationOf counts flags and what else ran, by backend.

@@ -72,7 +72,8 @@ func paradoxOf(a, b *group, m runMetric, opt Options) (*Paradox, error) {
 	} else {
 		p.leaveOpen()
 	}
-	p.Sentence = p.sentence(1 - opt.Alpha)
+	p.DisturbedA, p.DisturbedB = a.disturbed(), b.disturbed()
+	p.Sentence = p.sentence(1-opt.Alpha) + p.doubt(len(a.runs), len(b.runs))
 	return p, nil
 }
 
@@ -278,6 +279,16 @@ func (p *Paradox) sentence(level float64) string {
 		fmt.Fprintf(&s, " It is more than noise: at least %g%% of the resamples show it.", 100*level)
 	}
 	return s.String()
+}
+
+// doubt says that others disturbed the runs, where they disturbed more than a tenth of either backend's.
+func (p *Paradox) doubt(runsA, runsB int) string {
+	const noticeable = 10 // runs for each disturbed one
+	if p.DisturbedA*noticeable <= runsA && p.DisturbedB*noticeable <= runsB {
+		return ""
+	}
+	return fmt.Sprintf(" Other load disturbed %d of %d runs of %s and %d of %d of %s, which may be all there is to it.",
+		p.DisturbedA, runsA, p.A, p.DisturbedB, runsB, p.B)
 }
 
 // where says who is lower between which percentiles; of many crossings only how many there are.

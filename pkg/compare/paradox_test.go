@@ -199,6 +199,24 @@ func TestParadoxBeyondNoise(t *testing.T) {
 	}
 }
 
+// TestParadoxUnderLoad: what disturbed the runs of one of the two stands in the sentence.
+func TestParadoxUnderLoad(t *testing.T) {
+	steady, spiky := runsOf("steady", linear(100, 99, 101)), runsOf("spiky", append(linear(80, 79, 81), linear(20, 400, 402)...))
+	for i := range 5 {
+		spiky[i].Flags = "prompt_cached," + record.FlagForeignLoad
+	}
+	if s := analysed(t, Options{Resamples: 20}, append(steady, spiky...)...).Paradoxes[0].Sentence; strings.Contains(s, "disturbed") {
+		t.Errorf("5 of 100 runs: %q", s)
+	}
+	for i := range 20 {
+		spiky[i].Flags = record.FlagCPUSteal
+	}
+	p := analysed(t, Options{Resamples: 20}, append(steady, spiky...)...).Paradoxes[0]
+	if want := "Other load disturbed 0 of 100 runs of steady and 20 of 100 of spiky"; p.DisturbedB != 20 || !strings.Contains(p.Sentence, want) {
+		t.Errorf("%q lacks %q", p.Sentence, want)
+	}
+}
+
 // TestParadoxWithinNoise: medians that differ by a hundredth of what runs vary.
 func TestParadoxWithinNoise(t *testing.T) {
 	x, y := linear(21, 80, 120), linear(21, 80, 120)

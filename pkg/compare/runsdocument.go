@@ -138,6 +138,8 @@ type Paradox struct {
 	WithinNoise bool `json:"within_noise"` // no reversed statistic shows the paradox in a share 1-alpha of the resamples
 	// ResamplingAbsent is why nothing was resampled, "" where it was: there are no shares, and picks are open.
 	ResamplingAbsent string `json:"resampling_absent"`
+	DisturbedA       int    `json:"disturbed_a"` // runs of A that are flagged for other load on the CPUs
+	DisturbedB       int    `json:"disturbed_b"`
 	Sentence         string `json:"sentence"` // what it means, in words
 }
 

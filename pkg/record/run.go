@@ -90,6 +90,12 @@ var _ Record = (*Run)(nil)
 // this machine's power is not the run's.
 const FlagWorkElsewhere = "work_elsewhere"
 
+// The flags of a run beside which others used the CPUs: processes of this machine, or other virtual machines of its host.
+const (
+	FlagForeignLoad = "foreign_load"
+	FlagCPUSteal    = "cpu_steal"
+)
+
 // Flagged says whether the run has a flag.
 func (r *Run) Flagged(code string) bool {
 	return slices.Contains(strings.Split(r.Flags, ","), code)

@@ -112,7 +112,7 @@ func (d *data) costFindings() []Line {
 			best, worst := order[0], last(order)
 			line := prose("Cost, %s: best %s, %s USD per 1M tokens", code(string(mode)), strong(best.label), best.span())
 			line = append(line, d.costInterval(best.label, mode)...)
-			line = append(line, prose("; worst %s, %s USD", strong(worst.label), worst.span())...)
+			line = append(line, prose("; worst%s %s, %s USD", word(amongComplete(order)), strong(worst.label), worst.span())...)
 			line = append(line, d.costInterval(worst.label, mode)...)
 			lines = append(lines, append(line, prose(", a factor of %s.", worst.over(best.number, "worst over best").span())...))
 		}

@@ -3,6 +3,8 @@ package report
 import (
 	"fmt"
 	"strings"
+
+	"github.com/banterhearts/bh/pkg/record"
 )
 
 // usefulSessions is the number of sessions from which on an interval over them says something: two leave one degree of
@@ -68,16 +70,13 @@ func (d *data) sessionWords() string {
 	return words
 }
 
-// foreignLoad is the flag of a run beside which other processes used the CPUs.
-const foreignLoad = "foreign_load"
-
 // disturbance says at the head of a report that most runs were disturbed or most cells are noisy; empty where neither is so.
 func (d *data) disturbance() string {
 	var loaded, observed, runs int64
 	for _, i := range d.singleRuns().Isolation {
 		runs, observed = runs+i.Runs, observed+i.ForeignKnown
 		for _, f := range i.Flags {
-			if f.Flag == foreignLoad {
+			if f.Flag == record.FlagForeignLoad {
 				loaded += f.Runs
 			}
 		}

@@ -13,3 +13,14 @@ func TestTheEndOfAnOrderHasAsManyRows(t *testing.T) {
 		t.Errorf("alone: saw %s", got.label)
 	}
 }
+
+// TestEndsSayWhoseTheyAre: a backend with fewer cells may be beyond the end that is named.
+func TestEndsSayWhoseTheyAre(t *testing.T) {
+	mean := func(label string, cells int) ranked { return ranked{label, number{of: cells}} }
+	if got := amongComplete([]ranked{mean("a", 15), mean("b", 10)}); got != " of those with all 15 cells" {
+		t.Errorf("%q", got)
+	}
+	if got := amongComplete([]ranked{mean("a", 15), mean("b", 15)}); got != "" {
+		t.Errorf("all have all cells: %q", got)
+	}
+}

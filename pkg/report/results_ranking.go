@@ -57,6 +57,14 @@ func last(order []ranked) ranked {
 	return end
 }
 
+// amongComplete says that the ends of an order are those of the backends with all cells, where others have fewer.
+func amongComplete(order []ranked) string {
+	if slices.ContainsFunc(order, func(r ranked) bool { return r.of != order[0].of }) {
+		return fmt.Sprintf(" of those with all %d cells", order[0].of)
+	}
+	return ""
+}
+
 // rankMode ranks the backends of a mode by the mean of a cost column across scenarios, on demand.
 func (d *data) rankMode(mode record.Mode, col costColumn, lessIsBetter bool) []ranked {
 	var list []ranked
@@ -250,8 +258,8 @@ func carbonComparison(d *data) []Block {
 	low, high := order[0], last(order)
 	return append(d.sureness(order, costCarbon), list(
 		prose("Lowest: %s, %s gCO2e per 1M tokens.", strong(low.label), low.span()),
-		prose("Highest: %s, %s gCO2e per 1M tokens.", strong(high.label), high.span()),
-		prose("Range: %s gCO2e per 1M tokens, a factor of %s.", difference(high.number, low.number).span(), high.over(low.number, "highest over lowest").span()),
+		prose("Highest%s: %s, %s gCO2e per 1M tokens.", word(amongComplete(order)), strong(high.label), high.span()),
+		prose("Range%s: %s gCO2e per 1M tokens, a factor of %s.", word(amongComplete(order)), difference(high.number, low.number).span(), high.over(low.number, "highest over lowest").span()),
 	), t.block())
 }
 

@@ -120,7 +120,7 @@ func (d *data) speedFindings(mode record.Mode) []Line {
 		line := prose("Lowest %s, %s: %s, %s ms", word(s.words), code(string(mode)), strong(order[0].label), order[0].span())
 		if len(order) > 1 {
 			high := last(order)
-			line = append(line, prose("; highest %s, %s ms, a factor of %s", strong(high.label), high.span(), high.over(order[0].number, "highest over lowest").span())...)
+			line = append(line, prose("; highest%s %s, %s ms, a factor of %s", word(amongComplete(order)), strong(high.label), high.span(), high.over(order[0].number, "highest over lowest").span())...)
 		}
 		lines = append(lines, append(line, word(".")))
 	}
