@@ -112,7 +112,7 @@ func (e *ollamaEngine) Prepare(task Task) (Job, error) {
 	}
 	j := newRemoteJob(e.ctx, task, e.eos)
 	j.cache, j.server = e.cache, e.server
-	first, err := j.fill(task.Prompt, func(i int, text string) (run, rehearse question, err error) {
+	first, err := j.fill(task.Prompt, 1, func(i int, text string) (run, rehearse question, err error) {
 		options := ollamaSampling(task, i)
 		return e.server.question(e.model, text, newTokensOf(task), options), e.server.question(e.model, text, 1, options), nil
 	})
@@ -133,6 +133,9 @@ func (e *ollamaEngine) rehearse(j *remoteJob, r rehearsal) error {
 		if got := j.answers[i].prompt; got != r.tokens[i] {
 			return &Unavailable{Reason: PromptUnsupported,
 				Detail: fmt.Sprintf("sequence %d: the server counts %d tokens, want %d", i+1, got, r.tokens[i])}
+		}
+		if _, _, err := j.count(i, r.asked); err != nil {
+			return err
 		}
 	}
 	return e.cache.learn(j, r.questions)

@@ -202,6 +202,7 @@ func TestOllamaAnswers(t *testing.T) {
 		"error":         {fail: line(`{"error":"model runner has unexpectedly stopped"}`), text: "unexpectedly stopped"},
 		"other reason":  {fail: line(fmt.Sprintf(done, "unload", 1)), text: `"unload"`},
 		"no JSON":       {fail: line("oops\n"), text: "no JSON"},
+		"too many":      {fail: line(strings.Repeat(`{"response":" a"}`+"\n", 6) + fmt.Sprintf(done, "length", 6)), text: "want at most 5", why: AnswerTooLong},
 		"more than all": {fail: line(`{"response":" a"}` + "\n" + `{"response":" a"}` + "\n" + fmt.Sprintf(done, "length", 1)), text: "2 pieces"},
 		"status": {fail: func(q ollamaRequest) (int, string) {
 			if q.Options["num_predict"] != 5.0 {
@@ -241,6 +242,17 @@ func TestOllamaCountsOtherwise(t *testing.T) {
 	}
 	if _, err := m.engine(t, false).Prepare(Task{Mode: record.Generate}); !errors.As(err, &missing) || missing.Reason != ModeUnsupported {
 		t.Errorf("saw %v", err)
+	}
+}
+
+// TestOllamaIgnoresTheLimitOfARehearsal: it asks for one token.
+func TestOllamaIgnoresTheLimitOfARehearsal(t *testing.T) {
+	m := startOllama(t, 1)
+	m.change = func(l *ollamaLine) { l.New += 2 }
+	_, err := m.engine(t, false).Prepare(Task{Mode: record.Prefill, Prompt: textPrompt(t, "Hello world")})
+	var broken *RunError
+	if !errors.As(err, &broken) || broken.Reason != AnswerTooLong || !strings.Contains(broken.Detail, "want at most 1") {
+		t.Errorf("saw %v, want answer_too_long", err)
 	}
 }
 

@@ -19,7 +19,11 @@ func (e *openaiEngine) Prepare(task Task) (Job, error) {
 	}
 	j := newRemoteJob(e.ctx, task, e.eos)
 	j.cache, j.server = e.cache, e.ollama
-	first, err := j.fill(task.Prompt, func(i int, text string) (run, rehearse question, err error) {
+	asked := int64(newTokensOf(task))
+	if e.kind == serverOllama {
+		asked = 1
+	}
+	first, err := j.fill(task.Prompt, asked, func(i int, text string) (run, rehearse question, err error) {
 		plain, err := newOpenAIQuestion(e.client, e.path(), e.body(task, i, text))
 		if err != nil {
 			return nil, nil, err
@@ -94,6 +98,7 @@ func (e *openaiEngine) rehearse(j *remoteJob, r rehearsal) error {
 	err := j.rehearse(r)
 	var refused *stream.StatusError
 	if errors.As(err, &refused) && (refused.Code == http.StatusBadRequest || refused.Code == http.StatusUnprocessableEntity) {
+		r.asked = j.asked
 		_, err = j.round(j.questions, j.answers)
 	}
 	if err != nil {
@@ -105,7 +110,7 @@ func (e *openaiEngine) rehearse(j *remoteJob, r rehearsal) error {
 			return err
 		}
 		known := identity{text: string(a.text)}
-		n, _, err := a.tokens()
+		n, _, err := j.count(i, r.asked)
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,10 @@ func TestRecordedStreams(t *testing.T) {
 			if c.chat {
 				endpoint = endpointChat
 			}
-			asked := min(len(words), max(c.pieces, len(c.ids)))
+			asked := max(c.pieces, len(c.ids))
+			if c.ids == nil {
+				asked = len(words)
+			}
 			e, j, err := prepareMock(t, map[string]string{settingEndpoint: endpoint}, Task{Mode: record.GenerateCached, Prompt: foxPrompt(1), MaxNewTokens: asked})
 			if err != nil {
 				t.Fatal(err)
@@ -163,7 +166,7 @@ func TestPromptCacheCanBeAllowed(t *testing.T) {
 	for kind, param := range map[string]string{serverVLLM: openaiSalt, serverLlama: "cache_prompt"} {
 		m := startOpenAI(t, &mockOpenAI{kind: kind, models: []string{"gpt2"}, stream: always("openai_completions")})
 		settings := map[string]string{settingPromptCache: cacheAllow}
-		e, _, err := prepareMock(t, settings, Task{Mode: record.Prefill, Prompt: foxPrompt(1)})
+		e, _, err := prepareMock(t, settings, Task{Mode: record.GenerateCached, Prompt: foxPrompt(1), MaxNewTokens: 4})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +177,7 @@ func TestPromptCacheCanBeAllowed(t *testing.T) {
 }
 
 func TestPrefillAsksForOneToken(t *testing.T) {
-	m := startOpenAI(t, &mockOpenAI{models: []string{"gpt2"}, stream: always("vllm_completions_cached")})
+	m := startOpenAI(t, &mockOpenAI{models: []string{"gpt2"}, stream: always("one_token")})
 	if _, _, err := prepareMock(t, map[string]string{settingEndpoint: endpointChat}, Task{Mode: record.Prefill, Prompt: foxPrompt(1), MaxNewTokens: 9}); err != nil {
 		t.Fatal(err)
 	}
@@ -209,6 +212,18 @@ func TestPrepareRefuses(t *testing.T) {
 		var missing *Unavailable
 		if !errors.As(err, &missing) || missing.Reason != c.want || !strings.Contains(missing.Detail, c.text) {
 			t.Errorf("%s: saw %v, want %s with %q", name, err, c.want, c.text)
+		}
+	}
+}
+
+// TestServerIgnoresTheLimit: four tokens where one or two were asked for are no measurement, already in the rehearsal.
+func TestServerIgnoresTheLimit(t *testing.T) {
+	for mode, asked := range map[record.Mode]int{record.Prefill: 9, record.GenerateCached: 2} {
+		startOpenAI(t, &mockOpenAI{models: []string{"gpt2"}, stream: always("openai_completions")})
+		_, _, err := prepareMock(t, nil, Task{Mode: mode, Prompt: foxPrompt(1), MaxNewTokens: asked})
+		var broken *RunError
+		if !errors.As(err, &broken) || broken.Reason != AnswerTooLong || !strings.Contains(broken.Detail, "counts 4 new tokens") {
+			t.Errorf("%s: saw %v, want answer_too_long", mode, err)
 		}
 	}
 }
@@ -255,7 +270,7 @@ func TestErrorStatusInARun(t *testing.T) {
 	status := 0
 	m := startOpenAI(t, &mockOpenAI{models: []string{"gpt2"}})
 	m.stream = func(map[string]any) (string, int) { return "openai_completions", status }
-	_, j, err := prepareMock(t, nil, Task{Mode: record.Prefill, Prompt: foxPrompt(1)})
+	_, j, err := prepareMock(t, nil, Task{Mode: record.GenerateCached, Prompt: foxPrompt(1), MaxNewTokens: 4})
 	if err != nil {
 		t.Fatal(err)
 	}

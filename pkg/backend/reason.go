@@ -37,6 +37,7 @@ const (
 	OutOfMemory   Reason = "out_of_memory"
 	ServerLost    Reason = "server_lost"
 	AnswerCut     Reason = "answer_cut"
+	AnswerTooLong Reason = "answer_too_long"
 )
 
 // Reasons describes every reason, for the documentation and the test that keeps it true.
@@ -64,6 +65,7 @@ func Reasons() map[Reason]string {
 		OutOfMemory:          "The worker could not get memory, or the system killed it for lack of it.",
 		ServerLost:           "The server stopped answering in the middle of a run.",
 		AnswerCut:            "The server ended an answer before its end of sequence or limit, as Ollama does at some 30 equal pieces of text in a row.",
+		AnswerTooLong:        "The server gave more new tokens than it was asked for, by its own count or by its pieces of text.",
 	}
 }
 

@@ -151,14 +151,22 @@ func (a *answer) finish(at time.Duration, stopped, withText bool) {
 }
 
 // tokens is the number of new tokens, the end of sequence included, which some servers count and others do not: where they
-// counted no more tokens than there were pieces of text, they did not. merged says that a piece brought several.
+// counted no more tokens than there were pieces of text, they did not. merged says that a piece brought several. More than
+// the asked ones are an error; an end of sequence takes the place of a token, so where all asked ones came as text the
+// server's word for the end adds none.
 //
 // Text is held back while it ends in the middle of a character, and Ollama drops what is no UTF-8. The last token then
 // arrived when the server said that it was done, and not with the last piece.
-func (a *answer) tokens() (n int64, merged bool, err error) {
+func (a *answer) tokens(asked int64) (n int64, merged bool, err error) {
 	n = a.counted
-	if a.stopped && n == int64(len(a.ends)) {
+	pieces := int64(len(a.ends))
+	switch {
+	case max(n, pieces) > asked:
+		return 0, false, tooLong(pieces, n, asked)
+	case a.stopped && n == pieces && n < asked:
 		n++
+	case n == pieces && n == asked:
+		a.arrived = a.arrived[:n] // without the message that says so
 	}
 	if len(a.arrived) == 0 {
 		a.arrived = append(a.arrived, a.finished)
@@ -172,6 +180,12 @@ func (a *answer) tokens() (n int64, merged bool, err error) {
 		a.arrived[len(a.arrived)-1] = a.finished
 	}
 	return n, merged, nil
+}
+
+// tooLong is the error of an answer that has more than what was asked for.
+func tooLong(pieces, counted, asked int64) error {
+	return &RunError{Reason: AnswerTooLong, Detail: fmt.Sprintf("the server sent %d pieces of text and counts %d new tokens, want at most %d; "+
+		"it does not keep to the limit of new tokens that it is given", pieces, counted, asked)}
 }
 
 // ollamaRepeats is how many equal pieces of text Ollama passes on before it ends an answer without a word: 31, or 30 where

@@ -99,11 +99,12 @@ func newRemoteJob(ctx context.Context, task Task, eos int64) *remoteJob {
 type rehearsal struct {
 	questions []question
 	tokens    []int64 // of each prompt, as we count them
+	asked     int64   // new tokens of each sequence
 }
 
-// fill gives the job its questions, and returns those of the rehearsal. Ask makes both for sequence i.
-func (j *remoteJob) fill(p workload.Prompt, ask func(i int, text string) (run, rehearse question, err error)) (rehearsal, error) {
-	var r rehearsal
+// fill gives the job its questions, and returns those of the rehearsal, for so many new tokens. Ask makes both for sequence i.
+func (j *remoteJob) fill(p workload.Prompt, asked int64, ask func(i int, text string) (run, rehearse question, err error)) (rehearsal, error) {
+	r := rehearsal{asked: asked}
 	for i := range p.Batch() {
 		text, tokens, err := promptText(p, i)
 		if err != nil {
@@ -221,7 +222,7 @@ func (j *remoteJob) result(use cacheUse) (Result, error) {
 	isMerged, longest := false, 0
 	for i := range j.answers {
 		a := &j.answers[i]
-		n, merged, err := j.count(i)
+		n, merged, err := j.count(i, j.asked)
 		if err != nil {
 			return Result{}, err
 		}
@@ -255,13 +256,13 @@ func (j *remoteJob) result(use cacheUse) (Result, error) {
 }
 
 // count is the number of new tokens of sequence i, and whether a piece brought several. Only an end of sequence makes them
-// fewer than were asked for.
-func (j *remoteJob) count(i int) (n int64, merged bool, err error) {
-	n, merged, err = j.answers[i].tokens()
-	if err == nil && n < j.asked && !j.answers[i].stopped {
+// fewer than were asked for, and nothing more.
+func (j *remoteJob) count(i int, asked int64) (n int64, merged bool, err error) {
+	n, merged, err = j.answers[i].tokens(asked)
+	if err == nil && n < asked && !j.answers[i].stopped {
 		err = &RunError{Reason: AnswerCut,
 			Detail: fmt.Sprintf("sequence %d: the server ended its answer at a limit of its own, after %d tokens, want %d; "+
-				"give it a longer context, or ask for fewer new tokens", i+1, n, j.asked)}
+				"give it a longer context, or ask for fewer new tokens", i+1, n, asked)}
 	}
 	return n, merged, err
 }

@@ -60,7 +60,7 @@ func TestTokens(t *testing.T) {
 		"a piece that stands for no UTF-8":  {said(1, false, 10, 10, "\ufffd"), 1, false, []int{10}, nil},
 		"a token that is part of a chinese": {said(1, false, 10, 10, "\xe6\x9d"), 1, false, []int{10}, nil},
 	} {
-		n, merged, err := c.a.tokens()
+		n, merged, err := c.a.tokens(c.n)
 		if err != nil || n != c.n || merged != c.merged || !slices.Equal(millis(c.a.arrived), c.arrived) {
 			t.Errorf("%s: saw %d tokens, merged %v, at %v, %v; want %d, %v, at %v", name, n, merged, millis(c.a.arrived), err, c.n, c.merged, c.arrived)
 		}
@@ -73,8 +73,31 @@ func TestTokens(t *testing.T) {
 		}
 	}
 	var broken *RunError
-	if _, _, err := said(1, false, 30, 10, "a", 20, "b").tokens(); !errors.As(err, &broken) || broken.Reason != RunFailed {
+	if _, _, err := said(1, false, 30, 10, "a", 20, "b").tokens(2); !errors.As(err, &broken) || broken.Reason != RunFailed {
 		t.Errorf("more pieces than tokens: saw %v", err)
+	}
+}
+
+// TestMoreTokensThanAskedFor: a server that does not keep to the limit is an error, by its count or by its pieces.
+func TestMoreTokensThanAskedFor(t *testing.T) {
+	for name, a := range map[string]*answer{
+		"three times as many": said(6, false, 60, 10, " a", 20, " b", 30, " c", 40, " d", 50, " e", 60, " f"),
+		"by its count":        said(9, false, 20, 10, " a", 20, " b"),
+		"by its pieces":       said(2, false, 30, 10, " a", 20, " b", 30, " c"),
+		"an end on top":       said(3, true, 30, 10, " a", 20, " b"),
+	} {
+		for _, mode := range []record.Mode{record.GenerateCached, record.Prefill} { // prefill asks for one token
+			_, err := jobOf(t, mode, 2, fixed{answer: a}).Run()
+			var broken *RunError
+			if !errors.As(err, &broken) || broken.Reason != AnswerTooLong || !strings.Contains(broken.Detail, "want at most") {
+				t.Errorf("%s, %s: saw %v, want answer_too_long", name, mode, err)
+			}
+		}
+	}
+	always := said(2, true, 30, 10, " jumps", 20, " over") // says stop whatever ended it
+	got, err := jobOf(t, record.GenerateCached, 2, fixed{answer: always}).Run()
+	if err != nil || got.Generated != 2 || got.Latency != 20*time.Millisecond || !slices.Equal(got.Output[0], []int64{18045, 625}) {
+		t.Errorf("an end without a token: saw %+v, %v", got, err)
 	}
 }
 
