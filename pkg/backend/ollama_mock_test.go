@@ -92,6 +92,8 @@ func (m *mockOllama) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(w, `{"version":"0.17.4"}`)
 	case r.URL.Path == "/api/tags":
 		fmt.Fprintf(w, `{"models":[{"name":"a"},{"name":"b"}]}`)
+	case r.URL.Path == "/v1/models":
+		fmt.Fprint(w, `{"data":[]}`)
 	case isBlob:
 		m.blob(w, r.Method, digest, body)
 	case r.URL.Path == "/api/create":

@@ -39,6 +39,12 @@ func (s *ollamaServer) register(ctx context.Context, spec Spec, folder *model.Fo
 	if err := folder.EnsureGGUF(ctx, nil); err != nil {
 		return "", &Unavailable{Reason: ModelFailed, Detail: err.Error()}
 	}
+	if err := folder.VerifyGGUF(ctx); err != nil {
+		if ctx.Err() != nil {
+			return "", context.Cause(ctx)
+		}
+		return "", &Unavailable{Reason: ModelFailed, Detail: err.Error(), Remedy: "build or import the model folder again"}
+	}
 	name := ollamaModelName(folder, spec.Threads)
 	err := s.client.Call(ctx, http.MethodPost, "/api/show", map[string]string{"model": name}, nil)
 	var refused *stream.StatusError

@@ -245,6 +245,38 @@ func TestOllamaCountsOtherwise(t *testing.T) {
 	}
 }
 
+// TestOllamaSeesAChangedGGUF also where the server has the model by its hash from an earlier time.
+func TestOllamaSeesAChangedGGUF(t *testing.T) {
+	m, f := startOllama(t, 1), tinyModel(t)
+	open := func(name string) error {
+		b, _ := Lookup(name)
+		e, err := b.Open(t.Context(), Spec{ModelDir: f.Dir, Precision: "fp32", Threads: 2})
+		if err != nil {
+			return err
+		}
+		return e.Close()
+	}
+	if err := open("ollama"); err != nil || m.uploads != 1 {
+		t.Fatalf("saw %d uploads, %v", m.uploads, err)
+	}
+	data, err := os.ReadFile(f.GGUFPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)-1] ^= 1
+	if err := os.WriteFile(f.GGUFPath(), data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(EnvOpenAIURL, m.URL)
+	t.Setenv(EnvOpenAIModel, "")
+	for _, name := range []string{"ollama", "openai"} {
+		var missing *Unavailable
+		if err := open(name); !errors.As(err, &missing) || missing.Reason != ModelFailed || !strings.Contains(missing.Detail, "saw SHA-256") {
+			t.Errorf("%s: saw %v, want model_failed", name, err)
+		}
+	}
+}
+
 // TestOllamaIgnoresTheLimitOfARehearsal: it asks for one token.
 func TestOllamaIgnoresTheLimitOfARehearsal(t *testing.T) {
 	m := startOllama(t, 1)

@@ -116,7 +116,13 @@ func readHeader(path string) (*safetensors.Header, error) {
 }
 
 // Verify reads the weights and compares their SHA-256 with the recorded one: about half a second for GPT-2 124M. It leaves
-// model.gguf to the server that it is given to, which is told its SHA-256 and checks that.
+// model.gguf to VerifyGGUF, as only some backends read it.
 func (f *Folder) Verify(ctx context.Context) error {
 	return f.meta.checkHash(ctx, f.Dir, WeightsFile)
+}
+
+// VerifyGGUF does the same for model.gguf, which must be there. A server that has the file by its SHA-256 from an earlier
+// time would not see that the folder's has changed since.
+func (f *Folder) VerifyGGUF(ctx context.Context) error {
+	return f.meta.checkHash(ctx, f.Dir, GGUFFile)
 }

@@ -100,16 +100,33 @@ func swapTensors(t *testing.T, dir string) {
 	edit(t, path, "h.0.ln_1.swappp", "h.0.ln_1.bias")
 }
 
-func TestVerifyFindsAChangedWeight(t *testing.T) {
-	f := private(t, small)
-	data, err := os.ReadFile(f.SafetensorsPath())
+func TestVerifyGGUFFindsAChangedWeight(t *testing.T) {
+	f := private(t, tiny)
+	if err := f.VerifyGGUF(context.Background()); err != nil {
+		t.Errorf("saw %v", err)
+	}
+	flip(t, f.GGUFPath())
+	if err := f.VerifyGGUF(context.Background()); cli.ExitCode(err) != cli.ExitBadInput || !strings.Contains(err.Error(), f.GGUFPath()) {
+		t.Errorf("a changed file: saw %v, want bad input that names it", err)
+	}
+}
+
+// flip changes the last bit of a file.
+func flip(t *testing.T, path string) {
+	t.Helper()
+	data, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	data[len(data)-1] ^= 1
-	if err := os.WriteFile(f.SafetensorsPath(), data, 0o644); err != nil {
+	if err := os.WriteFile(path, data, 0o644); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestVerifyFindsAChangedWeight(t *testing.T) {
+	f := private(t, small)
+	flip(t, f.SafetensorsPath())
 	if _, err := model.Open(f.Dir); err != nil {
 		t.Errorf("Open reads no weights, saw error %v", err)
 	}
