@@ -110,10 +110,15 @@ func promptText(p workload.Prompt, i int) (text string, tokens int64, err error)
 		return "", 0, &Unavailable{Reason: PromptUnsupported,
 			Detail: fmt.Sprintf("sequence %d: no text encodes to exactly its tokens, and the server takes text", i+1)}
 	}
-	for _, real := range p.Mask[i] {
-		tokens += real
+	return p.Texts[i], realTokens(p.Mask[i]), nil
+}
+
+// realTokens is the number of tokens of a sequence, padding left out.
+func realTokens(mask []int64) (n int64) {
+	for _, real := range mask {
+		n += real
 	}
-	return p.Texts[i], tokens, nil
+	return n
 }
 
 // answer is one answer of a server, taken down as it arrives. Times are since the run began.

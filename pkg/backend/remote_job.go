@@ -43,8 +43,9 @@ const unknownTokens = -1
 
 // prompts is what a cache has to know of a job.
 type prompts struct {
-	first  map[int64]bool // the first token of each
-	number int            // of requests that are in flight at once
+	first   map[int64]bool // the first token of each
+	number  int            // of requests that are in flight at once
+	lengths []int64        // of each, in tokens
 	// computed and found are how long a server took for them, by its own clock, when they were not in its cache and when
 	// they were; 0 where that is not known.
 	computed, found time.Duration
@@ -90,6 +91,7 @@ func newRemoteJob(ctx context.Context, task Task, eos int64) *remoteJob {
 		itl: make([]time.Duration, 0, newTokensOf(task)), requests: make([]time.Duration, 0, batch),
 		ids: make([]int64, 0, batch*(newTokensOf(task)+1))}
 	for i, mask := range task.Prompt.Mask {
+		j.prompts.lengths = append(j.prompts.lengths, realTokens(mask))
 		j.prompts.first[task.Prompt.IDs[i][max(0, slices.Index(mask, 1))]] = true
 	}
 	return j
@@ -229,17 +231,14 @@ func (j *remoteJob) result(use cacheUse) (Result, error) {
 		isMerged = isMerged || merged
 		res.Generated += n
 		longest = max(longest, len(a.arrived))
-		res.Cached += a.cached
 		j.requests = append(j.requests, a.arrived[len(a.arrived)-1])
 		if res.Output != nil && !j.identify(i, n) {
 			res.Output = nil
 		}
 	}
-	if use.tokens != unknownTokens {
-		res.Cached = use.tokens
-	}
-	res.CacheTold = use.tokens != unknownTokens || res.Cached > 0
-	if res.Cached > 0 || use.suspected {
+	var doubtful bool
+	res.Cached, res.CacheTold, doubtful = j.cached(use)
+	if doubtful {
 		res.Flags = append(res.Flags, PromptCached)
 	}
 	res.Server = meanTimes(j.answers)
@@ -253,6 +252,22 @@ func (j *remoteJob) result(use cacheUse) (Result, error) {
 		res.Flags = append(res.Flags, MergedTokens)
 	}
 	return res, nil
+}
+
+// cached is how many of the prompts' tokens came from a cache, whether that is known, and whether there is reason to doubt
+// the run. A number that no prompt can have is not believed: then something was cached, and how much is unknown.
+func (j *remoteJob) cached(use cacheUse) (tokens int64, told, doubtful bool) {
+	if use.tokens != unknownTokens {
+		return use.tokens, true, use.tokens > 0 || use.suspected
+	}
+	for i := range j.answers {
+		a := &j.answers[i]
+		if a.cached < 0 || a.cached > max(a.prompt, j.prompts.lengths[i]) {
+			return 0, false, true
+		}
+		tokens += a.cached
+	}
+	return tokens, tokens > 0, tokens > 0 || use.suspected
 }
 
 // count is the number of new tokens of sequence i, and whether a piece brought several. Only an end of sequence makes them

@@ -153,7 +153,7 @@ func TestStepsOfABatch(t *testing.T) {
 	quick := said(2, true, 30, 10, " jumps") // with EOS at 30
 	slow := said(3, false, 80, 20, " over", 50, " the", 80, " lazy")
 	quick.server, slow.server = &ServerTimes{Load: 2, Prefill: 10, Decode: 30}, &ServerTimes{Load: 4, Prefill: 20, Decode: 50}
-	slow.cached = 3
+	slow.cached = 2
 	got, err := jobOf(t, record.GenerateCached, 3, fixed{answer: quick}, fixed{answer: slow}).Run()
 	if err != nil {
 		t.Fatal(err)
@@ -161,9 +161,30 @@ func TestStepsOfABatch(t *testing.T) {
 	ms := time.Millisecond
 	want := Result{Latency: 80 * ms, TTFT: 20 * ms, ITL: []time.Duration{30 * ms, 30 * ms}, Generated: 5,
 		Output: [][]int64{{18045, eosForTest}, {625, 262, 16931}}, Requests: []time.Duration{30 * ms, 80 * ms},
-		Server: &ServerTimes{Load: 3, Prefill: 15, Decode: 40}, Cached: 3, CacheTold: true, Flags: []Flag{PromptCached}}
+		Server: &ServerTimes{Load: 3, Prefill: 15, Decode: 40}, Cached: 2, CacheTold: true, Flags: []Flag{PromptCached}}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("saw %+v, want %+v", got, want)
+	}
+}
+
+// TestMoreCachedTokensThanThePromptHas are not believed: the number is unknown, and the doubt stays.
+func TestMoreCachedTokensThanThePromptHas(t *testing.T) {
+	for name, c := range map[string]struct {
+		cached, prompt, want int64
+		told                 bool
+	}{
+		"all of the prompt":       {cached: 2, want: 2, told: true},
+		"more than that":          {cached: 3},
+		"a chat's longer prompt":  {cached: 9, prompt: 9, want: 9, told: true},
+		"more than that one, too": {cached: 999, prompt: 9},
+		"less than nothing":       {cached: -1},
+	} {
+		a := said(1, false, 21, 20, " over")
+		a.cached, a.prompt = c.cached, c.prompt
+		got, err := jobOf(t, record.Prefill, 1, fixed{answer: a}).Run()
+		if err != nil || got.Cached != c.want || got.CacheTold != c.told || !slices.Equal(got.Flags, []Flag{PromptCached}) {
+			t.Errorf("%s: saw %+v, %v, want %d cached tokens, told %v, and the flag", name, got, err, c.want, c.told)
+		}
 	}
 }
 
