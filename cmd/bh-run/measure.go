@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	urfave "github.com/urfave/cli/v2"
 
@@ -105,20 +104,6 @@ func execute(ctx context.Context, o *Options, s cli.Streams, m *matrix.Matrix, f
 	outcome, err := runner.Run(ctx, opt)
 	opt.Progress.Done()
 	return errors.Join(out.finish(ctx, outcome, err), out.close())
-}
-
-// progress announces the work and starts the display.
-func progress(o *Options, s cli.Streams, opt runner.Options) cli.Progress {
-	steps := runner.Remaining(opt.Matrix, opt.Done)
-	var total time.Duration
-	for i := range steps {
-		total += runner.Estimate(opt.Matrix, opt.Model.Config, &steps[i], opt.Threads)
-	}
-	if !o.Quiet {
-		fmt.Fprintf(s.Err, "bh-run: %s on %s: %d runs to measure, %d finished before; roughly %s\n", opt.Matrix.Experiment, opt.Model.Name,
-			len(steps), len(opt.Done), total.Round(time.Second))
-	}
-	return cli.NewProgress(s.Err, "measure", len(steps), total, o.Quiet)
 }
 
 // startTelemetry opens the sensors and samples them until stop.

@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -25,7 +26,8 @@ func NewProgress(w io.Writer, label string, n int, total time.Duration, quiet bo
 	case IsTerminal(w):
 		return newBar(w, label, total)
 	}
-	return &lines{w: w, label: label, n: n, total: total, start: time.Now(), last: time.Now()}
+	now := time.Now()
+	return &lines{w: w, label: label, n: n, eta: eta{total: total}, stepped: now, said: now}
 }
 
 type silent struct{}
@@ -35,32 +37,34 @@ func (silent) Done()                      {}
 
 // lines prints a line at most every lineEvery.
 type lines struct {
-	w           io.Writer
-	label       string
-	n, done     int
-	total, past time.Duration
-	start, last time.Time
+	w       io.Writer
+	label   string
+	n, done int
+	eta     eta
+	stepped time.Time // when the last step ended
+	said    time.Time // when the last line was printed
 }
 
 const lineEvery = 10 * time.Second
 
 func (l *lines) Step(done string, est time.Duration) {
+	now := time.Now()
+	l.eta.step(est, now.Sub(l.stepped))
+	l.stepped = now
 	l.done++
-	l.past += est
-	if l.done != l.n && time.Since(l.last) < lineEvery {
+	if l.done != l.n && now.Sub(l.said) < lineEvery {
 		return
 	}
-	l.last = time.Now()
-	fmt.Fprintf(l.w, "%s: %d/%d%s%s\n", l.label, l.done, l.n, l.eta(), suffix(done))
+	l.said = now
+	fmt.Fprintf(l.w, "%s: %d/%d%s%s\n", l.label, l.done, l.n, l.left(), suffix(done))
 }
 
-// eta scales the estimate of what is left by how the estimate of what is done held so far.
-func (l *lines) eta() string {
-	if l.past <= 0 || l.done == l.n {
+func (l *lines) left() string {
+	left, ok := l.eta.left()
+	if !ok || l.done == l.n {
 		return ""
 	}
-	left := float64(l.total-l.past) * float64(time.Since(l.start)) / float64(l.past)
-	return fmt.Sprintf(", about %s left", time.Duration(left).Round(time.Second))
+	return fmt.Sprintf(", about %s left", left.Round(time.Second))
 }
 
 func (l *lines) Done() {}
@@ -72,30 +76,44 @@ func suffix(done string) string {
 	return ", last " + done
 }
 
-// bar is a progress bar whose length is estimated time, so that its ETA holds when steps differ a hundredfold.
+// bar is a progress bar whose length is estimated time, so that it moves evenly when steps differ a hundredfold.
 type bar struct {
-	p    *mpb.Progress
-	bar  *mpb.Bar
+	p   *mpb.Progress
+	bar *mpb.Bar
+
+	mu   sync.Mutex // the bar is drawn while steps are taken note of
+	eta  eta
 	name string    // of the last step
 	last time.Time // when it ended
 }
 
 func newBar(w io.Writer, label string, total time.Duration) *bar {
-	b := &bar{p: mpb.New(mpb.WithOutput(w), mpb.WithWidth(40)), last: time.Now()}
+	b := &bar{p: mpb.New(mpb.WithOutput(w), mpb.WithWidth(40)), eta: eta{total: total}, last: time.Now()}
 	b.bar = b.p.AddBar(max(int64(total), 1),
 		mpb.PrependDecorators(decor.Name(label+" ")),
-		mpb.AppendDecorators(
-			decor.Percentage(),
-			decor.Name(" ETA "),
-			decor.EwmaETA(decor.ET_STYLE_GO, 30),
-			decor.Any(func(decor.Statistics) string { return " " + b.name })))
+		mpb.AppendDecorators(decor.Percentage(), decor.Any(func(decor.Statistics) string { return b.text() })))
 	return b
 }
 
+// text is what stands after the bar.
+func (b *bar) text() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	left, ok := b.eta.left()
+	if !ok {
+		return " " + b.name
+	}
+	left = max(left-time.Since(b.last), 0)
+	return fmt.Sprintf(" ETA %s %s", left.Round(time.Second), b.name)
+}
+
 func (b *bar) Step(done string, est time.Duration) {
-	b.name = done
-	b.bar.EwmaIncrInt64(int64(est), time.Since(b.last))
-	b.last = time.Now()
+	now := time.Now()
+	b.mu.Lock()
+	b.eta.step(est, now.Sub(b.last))
+	b.name, b.last = done, now
+	b.mu.Unlock()
+	b.bar.IncrInt64(int64(est))
 }
 
 func (b *bar) Done() {

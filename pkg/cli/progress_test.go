@@ -23,14 +23,13 @@ func TestProgressLines(t *testing.T) {
 	}
 }
 
-// TestProgressETA: a line says how much time is left, by how the estimates held so far: half of the estimated time took
-// twice as long as estimated, so the other half will too.
+// TestProgressETA: a line says how much time is left, corrected by what the steps took.
 func TestProgressETA(t *testing.T) {
 	var b strings.Builder
 	now := time.Now()
-	l := &lines{w: &b, label: "measure", n: 4, total: 40 * time.Second, start: now.Add(-40 * time.Second), last: now.Add(-lineEvery)}
+	l := &lines{w: &b, label: "measure", n: 4, eta: eta{total: 40 * time.Second}, stepped: now.Add(-40 * time.Second), said: now.Add(-lineEvery)}
 	l.Step("x", 20*time.Second)
-	if want := "measure: 1/4, about 40s left, last x\n"; b.String() != want {
+	if want := "measure: 1/4, about 38s left, last x\n"; b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
 	}
 }
@@ -38,7 +37,8 @@ func TestProgressETA(t *testing.T) {
 // TestProgressWithoutEstimate: no estimate, no promise.
 func TestProgressWithoutEstimate(t *testing.T) {
 	var b strings.Builder
-	l := &lines{w: &b, label: "measure", n: 2, last: time.Now().Add(-lineEvery)}
+	now := time.Now()
+	l := &lines{w: &b, label: "measure", n: 2, stepped: now, said: now.Add(-lineEvery)}
 	l.Step("x", 0)
 	if want := "measure: 1/2, last x\n"; b.String() != want {
 		t.Errorf("got %q, want %q", b.String(), want)
