@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 var (
@@ -37,7 +38,11 @@ func (e *StatusError) Error() string {
 // callerError carries an error of Do's caller through the parser.
 type callerError struct{ error }
 
+// shortestKey is how many characters a key must have to be told from text that holds the same letters by chance.
+const shortestKey = 8
+
 // secrets replaces what must not reach a record: the key, a password in the address, and the address of a server elsewhere.
+// Of a key shorter than shortestKey, such as the "x" or "EMPTY" of servers that want none, only the header is replaced.
 func secrets(base *url.URL, key string) *strings.Replacer {
 	var pairs []string
 	hide := func(secret, instead string) {
@@ -49,6 +54,9 @@ func secrets(base *url.URL, key string) *strings.Replacer {
 			pairs = append(pairs, strings.Trim(string(quoted), `"`), instead)
 		}
 		pairs = append(pairs, secret, instead, url.QueryEscape(secret), instead)
+	}
+	if key != "" && len(key) < shortestKey {
+		key = "Bearer " + key
 	}
 	hide(key, "[key]")
 	if password, ok := base.User.Password(); ok {
@@ -77,7 +85,20 @@ func (c *Client) failure(ctx context.Context, err error) error {
 	if errors.As(err, &dial) && dial.Op == "dial" || errors.As(err, &name) || errors.Is(err, http.ErrSchemeMismatch) {
 		kind = ErrUnreachable
 	}
-	return fmt.Errorf("%w: %s", kind, c.Redact(reason(err)))
+	return fmt.Errorf("%w (%s): %s", kind, c.where(), c.Redact(reason(err)))
+}
+
+// Slow is the error of a server that has not answered a short question within a limit.
+func (c *Client) Slow(limit time.Duration) error {
+	return fmt.Errorf("%w (%s): nothing came within %s", ErrUnreachable, c.where(), limit)
+}
+
+// where is the server's address as far as it may be published: that of a server elsewhere may not, see secrets.
+func (c *Client) where() string {
+	if c.Local() {
+		return c.base.Host
+	}
+	return "a server elsewhere"
 }
 
 // reason is the innermost part of a network error: the outer ones repeat addresses.

@@ -144,7 +144,7 @@ func TestUnreachable(t *testing.T) {
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for host, want := range map[string]string{closed: "connection refused", "no-such-host.invalid:80": ""} {
+	for host, want := range map[string]string{closed: "(" + closed + "): connect: connection refused", "no-such-host.invalid:80": "(a server elsewhere)"} {
 		c := New(&url.URL{Scheme: "http", Host: host}, Options{})
 		c.http.Transport.(*http.Transport).Proxy = nil // of the machine that runs the test
 		err := c.Call(t.Context(), http.MethodGet, "/", nil, nil)
@@ -233,6 +233,29 @@ func TestMessage(t *testing.T) {
 	} {
 		if got := c.Message([]byte(in)); got != want {
 			t.Errorf("%.60q: saw %q, want %q", in, got, want)
+		}
+	}
+}
+
+// A key of a few letters is in every other text by chance; only where it is sent is it known for one.
+func TestShortKeyIsNoText(t *testing.T) {
+	for key, want := range map[string]string{
+		"":      "model of Bearer EMPTY",
+		"a":     "model of Bearer EMPTY",
+		"EMPTY": "model of [key]",
+	} {
+		c := New(&url.URL{Scheme: "http", Host: "localhost:1"}, Options{Key: key})
+		if got := c.Redact("model of Bearer EMPTY"); got != want {
+			t.Errorf("%q: saw %q, want %q", key, got, want)
+		}
+	}
+}
+
+func TestSlowSaysWhereAndHowLong(t *testing.T) {
+	for host, want := range map[string]string{"127.0.0.1:8000": "(127.0.0.1:8000): nothing came within 300ms", "h.example:1": "(a server elsewhere): nothing"} {
+		c := New(&url.URL{Scheme: "http", Host: host, User: url.UserPassword("me", "hunter2")}, Options{})
+		if err := c.Slow(300 * time.Millisecond); !errors.Is(err, ErrUnreachable) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: saw %v, want %q", host, err, want)
 		}
 	}
 }
