@@ -35,7 +35,7 @@ func doctorCommand(s cli.Streams) *urfave.Command {
 	return &urfave.Command{
 		Name: "doctor", Usage: "show which backends work here and, for each that does not, why and what to do",
 		Description: "For power and other sensors see `bh-telemetry doctor`.",
-		Flags:       []urfave.Flag{&urfave.BoolFlag{Name: "json", Usage: "one JSON array"}},
+		Flags:       append([]urfave.Flag{&urfave.BoolFlag{Name: "json", Usage: "one JSON array"}}, new(Servers).flags()...),
 		Action: func(c *urfave.Context) error {
 			found, err := diagnose(c.Context)
 			if err != nil {
@@ -88,11 +88,11 @@ func writeDoctor(w io.Writer, found []diagnosis) error {
 			works = "no"
 		}
 		t.Rows = append(t.Rows, []string{d.Backend, string(d.Device), works, words(d.Capabilities.Modes), words(d.Capabilities.Precisions)})
-		here := d.Summary
+		here := "nothing"
 		if len(d.Found) > 0 {
 			here = pairs(d.Found)
 		}
-		fmt.Fprintf(&notes, "\n%s\n  found:   %s\n", d.Backend, here)
+		fmt.Fprintf(&notes, "\n%s: %s\n  found:   %s\n", d.Backend, d.Summary, here)
 		for _, line := range [][2]string{{"missing", d.Detail}, {"mend", d.Remedy}} {
 			if line[1] != "" {
 				fmt.Fprintf(&notes, "  %-8s %s\n", line[0]+":", line[1])

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -40,23 +41,53 @@ type gpuFound struct {
 	preload []string
 }
 
-// look returns *Unavailable for the first thing that is missing.
+// look returns *Unavailable with all that is missing, as far as it can be told.
 func (n gpuNeeds) look() (gpuFound, error) {
-	if err := findGPU(n.root); err != nil {
+	found, err := n.libraries()
+	if err := lacks(findGPU(n.root), err); err != nil {
 		return gpuFound{}, err
 	}
+	return found, nil
+}
+
+// libraries looks for ONNX Runtime's GPU build and what it needs.
+func (n gpuNeeds) libraries() (gpuFound, error) {
+	remedy := libraryRemedy(ortlib.EnvVarGPU, setupGPU)
 	lib, err := n.find()
 	if err != nil {
-		return gpuFound{}, &Unavailable{Reason: LibraryNotFound, Detail: err.Error(), Remedy: setupGPU}
+		return gpuFound{}, &Unavailable{Reason: LibraryNotFound, Detail: err.Error(), Remedy: remedy}
 	}
 	needs, err := n.linker().Needs(n.providers(lib), n.optional...)
 	if err != nil {
-		return gpuFound{}, &Unavailable{Reason: LibraryFailed, Detail: err.Error(), Remedy: setupGPU}
+		return gpuFound{}, &Unavailable{Reason: LibraryFailed, Detail: err.Error(), Remedy: remedy}
 	}
 	if len(needs.Missing) > 0 {
 		return gpuFound{}, missingLibraries(needs.Missing)
 	}
 	return gpuFound{lib: lib, preload: needs.Preload}, nil
+}
+
+// lacks joins what is missing, most important first: the reason and what to do about it are the first one's, as without it
+// the others are of no use. An error of another kind is passed on.
+func lacks(found ...error) error {
+	var out *Unavailable
+	for _, err := range found {
+		var missing *Unavailable
+		switch {
+		case err == nil:
+		case !errors.As(err, &missing):
+			return err
+		case out == nil:
+			first := *missing
+			out = &first
+		default:
+			out.Detail += "; " + missing.Detail
+		}
+	}
+	if out == nil {
+		return nil
+	}
+	return out
 }
 
 // load loads the libraries that the loader would not find, so that ONNX Runtime's providers find them loaded.

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
@@ -97,8 +98,25 @@ func TestLookGoesFromTheGPUToTheLibraries(t *testing.T) {
 		t.Errorf("no build: saw %v", err)
 	}
 	n.root = t.TempDir()
-	if _, err := n.look(); !errors.As(err, &missing) || missing.Reason != GPUNotFound {
-		t.Errorf("no GPU: saw %v", err)
+	if _, err := n.look(); !errors.As(err, &missing) || missing.Reason != GPUNotFound || missing.Remedy != "" ||
+		!strings.Contains(missing.Detail, "no NVIDIA GPU") || !strings.Contains(missing.Detail, ortlib.ErrNotFound.Error()) {
+		t.Errorf("no GPU and no build: saw %v, want the one's reason and both named", err)
+	}
+}
+
+func TestLacks(t *testing.T) {
+	first, second := &Unavailable{Reason: GPUNotFound, Detail: "a"}, &Unavailable{Reason: PythonNotFound, Detail: "b", Remedy: "c"}
+	for want, err := range map[string]error{
+		"gpu_not_found: a; b":    lacks(nil, first, nil, second),
+		"python_not_found: b; c": lacks(nil, second),
+		"context canceled":       lacks(first, context.Canceled),
+	} {
+		if err == nil || err.Error() != want {
+			t.Errorf("saw %v, want %s", err, want)
+		}
+	}
+	if err := lacks(nil, nil); err != nil || first.Detail != "a" {
+		t.Errorf("nothing missing: saw %v; %s", err, first.Detail)
 	}
 }
 

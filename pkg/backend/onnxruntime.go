@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	ort "github.com/yalue/onnxruntime_go"
 
@@ -42,7 +43,8 @@ func init() {
 			_, err := ortlib.Ensure(ctx, say)
 			return err
 		},
-		Open: openCPU,
+		Probe: probeLibrary,
+		Open:  openCPU,
 	})
 }
 
@@ -54,9 +56,45 @@ func checkLibrary() error {
 func findLibrary() (ortlib.Library, error) {
 	lib, err := ortlib.Find()
 	if err != nil {
-		return lib, &Unavailable{Reason: LibraryNotFound, Detail: err.Error(), Remedy: "run `bh-run setup`"}
+		return lib, &Unavailable{Reason: LibraryNotFound, Detail: err.Error(), Remedy: libraryRemedy(ortlib.EnvVar, "run `bh-run setup`")}
+	}
+	if _, err := lib.Inspect(); err != nil {
+		return lib, &Unavailable{Reason: LibraryFailed, Detail: err.Error(), Remedy: libraryRemedy(ortlib.EnvVar, "run `bh-run setup`")}
 	}
 	return lib, nil
+}
+
+// libraryRemedy is setup, but where setup cannot help: it fetches nothing when the user's own is named by a variable, and
+// has nowhere to put it without a cache folder.
+func libraryRemedy(variable, setup string) string {
+	if os.Getenv(variable) != "" {
+		return "unset " + variable + ", or point it at version " + ortlib.Version
+	}
+	return withCache(setup)
+}
+
+// withCache is a command that needs the user's cache folder, or what gives it one.
+func withCache(command string) string {
+	if _, err := os.UserCacheDir(); err != nil {
+		return "set HOME or XDG_CACHE_HOME"
+	}
+	return command
+}
+
+func probeLibrary() map[string]string {
+	lib, err := ortlib.Find()
+	if err != nil {
+		return nil
+	}
+	version, err := lib.Inspect()
+	if err != nil {
+		return nil
+	}
+	out := map[string]string{"library": lib.Path + " (" + lib.Origin + ")"}
+	if version != "" {
+		out["onnxruntime"] = version
+	}
+	return out
 }
 
 // openCPU loads the library once per process, as its environment is global, and opens the model folder; the graphs are
@@ -73,7 +111,8 @@ func openCPU(_ context.Context, spec Spec) (Engine, error) {
 	ort.SetSharedLibraryPath(lib.Path)
 	if !ort.IsInitialized() {
 		if err := ort.InitializeEnvironment(ort.WithLogLevelError()); err != nil {
-			return nil, &Unavailable{Reason: LibraryFailed, Detail: fmt.Sprintf("%s: %v", lib.Path, err), Remedy: "unset $" + ortlib.EnvVar + " or point it at version " + ortlib.Version}
+			return nil, &Unavailable{Reason: LibraryFailed, Detail: fmt.Sprintf("%s: %v", lib.Path, err),
+				Remedy: libraryRemedy(ortlib.EnvVar, "run `bh-run setup`")}
 		}
 	}
 	return &ortEngine{spec: spec, folder: folder, lib: lib}, nil

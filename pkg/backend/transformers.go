@@ -77,18 +77,17 @@ func transformersCapabilities(device record.Device, compiles bool) Capabilities 
 	return c
 }
 
-// checkTransformers looks for a GPU first: without one, 3 GB of Python packages would be of no use.
+// checkTransformers says all that is missing, the GPU first: without one, 3 GB of Python packages would be of no use.
 func checkTransformers(device record.Device, compiles bool) error {
+	var gpu, compiler error
 	if device == record.GPU {
-		if err := checkGPUDevice(gpuDevices); err != nil {
-			return err
-		}
+		gpu = checkGPUDevice(gpuDevices)
 	}
 	py, err := findPython()
-	if err != nil || !compiles {
-		return err
+	if err == nil && compiles {
+		compiler = checkCompiler(device, py)
 	}
-	return checkCompiler(device, py)
+	return lacks(gpu, err, compiler)
 }
 
 // gpuDevices are the device files of what PyTorch calls CUDA: NVIDIA's driver, Windows' one for WSL, and AMD's.
@@ -113,7 +112,7 @@ func findPython() (pyenv.Python, error) {
 	if err == nil || errors.Is(err, context.Canceled) { // the tool was told to end: nothing is missing
 		return py, err
 	}
-	missing := &Unavailable{Reason: PythonNotFound, Detail: err.Error(), Remedy: "run `bh-run setup transformers`"}
+	missing := &Unavailable{Reason: PythonNotFound, Detail: err.Error(), Remedy: withCache("run `bh-run setup transformers`")}
 	if os.Getenv(pyenv.EnvVar) != "" {
 		missing.Remedy = "unset " + pyenv.EnvVar + ", or point it at a Python with the packages"
 	}

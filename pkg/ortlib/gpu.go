@@ -41,6 +41,9 @@ func FindGPU() (Library, error) {
 	if p := system(withCUDA(systemFolders())); p != "" {
 		return Library{Path: p, Origin: "system"}, nil
 	}
+	if _, err := gpuDir(); err != nil {
+		return Library{}, fmt.Errorf("%w: GPU build: %w", ErrNotFound, err)
+	}
 	return Library{}, fmt.Errorf("%w: GPU build: set $%s, or get version %s with `bh-run setup onnxruntime-gpu`",
 		ErrNotFound, EnvVarGPU, Version)
 }

@@ -50,6 +50,9 @@ func Find() (Library, error) {
 	if p := system(systemFolders()); p != "" {
 		return Library{Path: p, Origin: "system"}, nil
 	}
+	if _, err := cacheDir(); err != nil {
+		return Library{}, fmt.Errorf("%w: %w", ErrNotFound, err)
+	}
 	return Library{}, fmt.Errorf("%w: set $%s, install it, or let `bh-run setup` fetch version %s with pip or npm", ErrNotFound, EnvVar, Version)
 }
 
