@@ -120,7 +120,7 @@ func (e *ollamaEngine) Prepare(task Task) (Job, error) {
 		return nil, err
 	}
 	if err := e.rehearse(j, first); err != nil {
-		return nil, whileOpening(e.server.explain(err), ollamaRemedy)
+		return nil, whileRehearsing(e.server.explain(err))
 	}
 	return j, nil
 }

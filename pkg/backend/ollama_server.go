@@ -37,15 +37,18 @@ type ollamaServer struct {
 
 // ollamaAddress reads $OLLAMA_HOST as Ollama does (envconfig.Host): a scheme, a host and a port, each of which may be
 // missing. A server that listens on all addresses is asked on this machine's own. It is nil where the variable is not set.
-func ollamaAddress() *url.URL {
+func ollamaAddress() (*url.URL, error) {
 	text := strings.Trim(strings.TrimSpace(os.Getenv(EnvOllamaHost)), `"'`)
 	if text == "" {
-		return nil
+		return nil, nil
 	}
 	scheme, rest, ok := strings.Cut(text, "://")
 	port := map[string]string{"http": "80", "https": "443"}[scheme]
 	if !ok {
 		scheme, rest, port = "http", text, "11434"
+	}
+	if port == "" && ok {
+		return nil, noAddress(fmt.Sprintf("saw the scheme %.20q", scheme))
 	}
 	hostPort, path, _ := strings.Cut(rest, "/")
 	var user *url.Userinfo
@@ -65,7 +68,16 @@ func ollamaAddress() *url.URL {
 	case ip != nil && ip.IsUnspecified():
 		host = "::1"
 	}
-	return &url.URL{Scheme: scheme, User: user, Host: net.JoinHostPort(host, port), Path: path}
+	u := &url.URL{Scheme: scheme, User: user, Host: net.JoinHostPort(host, port), Path: path}
+	if parsed, err := url.Parse(u.String()); err != nil || parsed.Host != u.Host {
+		return nil, noAddress("saw no host in it")
+	}
+	return u, nil
+}
+
+func noAddress(saw string) error {
+	return &Unavailable{Reason: ServerNotFound, Detail: "$" + EnvOllamaHost + ": " + saw + ", want an address such as http://" + ollamaDefault,
+		Remedy: ollamaRemedy}
 }
 
 // ollamaOfUser is a server of the user's; a key is for what may stand before it.
@@ -78,7 +90,7 @@ func ollamaOfUser(root *url.URL, version, key string) *ollamaServer {
 // answering asks a server of the user's for its version, within the time of a check.
 func answering(ctx context.Context, root *url.URL) (*ollamaServer, error) {
 	s := ollamaOfUser(root, "", "")
-	ctx, cancel := context.WithTimeout(ctx, limitFor(s.client))
+	ctx, cancel := briefly(ctx, s.client)
 	defer cancel()
 	var says struct {
 		Version string `json:"version"`
@@ -98,11 +110,14 @@ func answering(ctx context.Context, root *url.URL) (*ollamaServer, error) {
 // findOllama is the user's server: where $OLLAMA_HOST says, which must be right, or at the default address, where there may be
 // none: then it is nil.
 func findOllama(ctx context.Context) (*ollamaServer, error) {
-	if root := ollamaAddress(); root != nil {
+	root, err := ollamaAddress()
+	if err != nil {
+		return nil, err
+	}
+	if root != nil {
 		s, err := answering(ctx, root)
 		if err != nil && ctx.Err() == nil {
-			return nil, &Unavailable{Reason: ServerNotFound, Detail: "the server of --ollama-url or $" + EnvOllamaHost + " does not answer as Ollama does: " + err.Error(),
-				Remedy: ollamaRemedy}
+			return nil, noOllama(err)
 		}
 		return s, err
 	}
@@ -111,6 +126,16 @@ func findOllama(ctx context.Context) (*ollamaServer, error) {
 		return nil, context.Cause(ctx) // somebody else may listen there
 	}
 	return s, nil
+}
+
+// noOllama says why a server of the user's is none.
+func noOllama(err error) error {
+	var missing *Unavailable
+	if err = whileOpening(err, ollamaRemedy); errors.As(err, &missing) {
+		return &Unavailable{Reason: missing.Reason, Remedy: ollamaRemedy,
+			Detail: "the server of --ollama-url or $" + EnvOllamaHost + " does not answer as Ollama does: " + missing.Detail}
+	}
+	return err
 }
 
 func checkOllama() error {

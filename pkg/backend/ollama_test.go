@@ -47,7 +47,11 @@ func TestOllamaAddress(t *testing.T) {
 	} {
 		t.Setenv(EnvOllamaHost, text)
 		got := ""
-		if u := ollamaAddress(); u != nil {
+		u, err := ollamaAddress()
+		if err != nil {
+			t.Errorf("%q: saw %v", text, err)
+		}
+		if u != nil {
 			got = u.Scheme + "://" + u.Host
 			if u.Path != "" {
 				got += "/" + strings.Trim(u.Path, "/")

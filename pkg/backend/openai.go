@@ -103,6 +103,22 @@ func limitFor(c *stream.Client) time.Duration {
 	return remoteCheckLimit
 }
 
+// briefly bounds a question to a server by the time of a check.
+func briefly(ctx context.Context, c *stream.Client) (context.Context, context.CancelFunc) {
+	limit := limitFor(c)
+	return context.WithTimeoutCause(ctx, limit, c.Slow(limit))
+}
+
+// openaiKey is the user's key, as far as a header can carry it.
+func openaiKey() (string, error) {
+	key := os.Getenv(envOpenAIKey)
+	if strings.ContainsFunc(key, func(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }) {
+		return "", &Unavailable{Reason: KeyInvalid, Detail: "$" + envOpenAIKey + " holds a line break or another control character, which no key does",
+			Remedy: "set it to the key alone, or unset it"}
+	}
+	return key, nil
+}
+
 const openaiRemedy = "start the server, or give neither --openai-url nor $" + EnvOpenAIURL + " nor $" + envOpenAIBase
 
 func checkOpenAI() error {
@@ -113,9 +129,13 @@ func checkOpenAI() error {
 	case u == nil:
 		return checkOllama()
 	}
-	client := stream.New(u, stream.Options{Key: os.Getenv(envOpenAIKey)})
+	key, err := openaiKey()
+	if err != nil {
+		return err
+	}
+	client := stream.New(u, stream.Options{Key: key})
 	defer client.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), limitFor(client))
+	ctx, cancel := briefly(context.Background(), client)
 	defer cancel()
 	_, err = openaiModels(ctx, client)
 	return whileOpening(err, openaiRemedy)

@@ -35,7 +35,7 @@ func (e *openaiEngine) Prepare(task Task) (Job, error) {
 		return nil, err
 	}
 	if err := e.rehearse(j, first); err != nil {
-		return nil, whileOpening(e.ollama.explain(err), openaiRemedy)
+		return nil, whileRehearsing(e.ollama.explain(err))
 	}
 	return j, nil
 }

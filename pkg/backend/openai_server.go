@@ -82,14 +82,18 @@ func (e *openaiEngine) connect(ctx context.Context, spec Spec, folder *model.Fol
 		if err := userSetsParallel(spec); err != nil {
 			return err
 		}
-		e.client = stream.New(u, stream.Options{Key: os.Getenv(envOpenAIKey)})
+		key, err := openaiKey()
+		if err != nil {
+			return err
+		}
+		e.client = stream.New(u, stream.Options{Key: key})
 		if _, err := openaiModels(ctx, e.client); err != nil {
 			return err
 		}
 		e.kind, version = detectServer(ctx, u)
 		where = locality(e.client)
 		if e.kind == serverOllama {
-			e.ollama = ollamaOfUser(serverRoot(u), version, os.Getenv(envOpenAIKey))
+			e.ollama = ollamaOfUser(serverRoot(u), version, key)
 		}
 	}
 	if err := e.choose(ctx, spec, folder); err != nil {

@@ -1,8 +1,6 @@
 package backend
 
 import (
-	"fmt"
-
 	"github.com/banterhearts/bh/pkg/record"
 )
 
@@ -25,6 +23,7 @@ const (
 	ServerNotFound       Reason = "server_not_found"
 	ServerRefused        Reason = "server_refused"
 	ServerModelNotFound  Reason = "server_model_not_found"
+	KeyInvalid           Reason = "key_invalid"
 )
 
 // Why a run broke: status error.
@@ -57,6 +56,7 @@ func Reasons() map[Reason]string {
 		ServerNotFound:       "No server answers where the backend looks for one.",
 		ServerRefused:        "The server answered with an error, such as a key that it does not accept.",
 		ServerModelNotFound:  "The server does not have the model and cannot be given it.",
+		KeyInvalid:           "The key for the server cannot be sent, as one that holds a line break.",
 		RunFailed:            "The backend reported an error while running.",
 		OutputInvalid:        "The backend gave logits that are not numbers.",
 		WorkerCrashed:        "The worker process ended in the middle of a run (crash, kill, out of memory).",
@@ -110,10 +110,15 @@ type Unavailable struct {
 }
 
 func (u *Unavailable) Error() string {
+	return string(u.Reason) + ": " + u.Advised()
+}
+
+// Advised is the detail with what to do about it, as it goes into a record.
+func (u *Unavailable) Advised() string {
 	if u.Remedy == "" {
-		return fmt.Sprintf("%s: %s", u.Reason, u.Detail)
+		return u.Detail
 	}
-	return fmt.Sprintf("%s: %s; %s", u.Reason, u.Detail, u.Remedy)
+	return u.Detail + "; " + u.Remedy
 }
 
 // RunError says that a run broke in a backend that otherwise works: it becomes an error run.

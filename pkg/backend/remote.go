@@ -60,6 +60,20 @@ func whileOpening(err error, remedy string) error {
 	return err
 }
 
+// whileRehearsing turns an error of a rehearsal into why the run broke: a server that has begun to answer is there. Only
+// its refusal says that nothing ran.
+func whileRehearsing(err error) error {
+	var known *Unavailable
+	var refused *stream.StatusError
+	switch {
+	case errors.As(err, &known):
+		return err
+	case errors.As(err, &refused):
+		return refusal(refused)
+	}
+	return whileRunning(err)
+}
+
 func refusal(refused *stream.StatusError) *Unavailable {
 	u := &Unavailable{Reason: ServerRefused, Detail: "the server refuses: " + refused.Error()}
 	switch {

@@ -166,6 +166,27 @@ func TestRecoveredByClock(t *testing.T) {
 	}
 }
 
+// TestRehearsalIsLimited: a server that hangs while a cell is prepared costs no more than some windows; a worker that may
+// compile has the time of loading.
+func TestRehearsalIsLimited(t *testing.T) {
+	for _, c := range []struct {
+		opened   worker.Opened
+		timeout  time.Duration
+		requests int
+		want     time.Duration
+	}{
+		{worker.Opened{}, 8 * time.Second, 1, OpenLimit},
+		{worker.Opened{PIDs: []int{}}, 8 * time.Second, 0, 24 * time.Second},
+		{worker.Opened{PIDs: []int{1}}, 8 * time.Second, 2, 48 * time.Second},
+		{worker.Opened{PIDs: []int{}}, time.Hour, 1, OpenLimit},
+	} {
+		s := &session{run: &run{Options: Options{Matrix: &matrix.Matrix{Timeout: c.timeout}}}, opened: &c.opened}
+		if got := s.prepareLimit(c.requests); got != c.want {
+			t.Errorf("processes %v, window of %s, %d requests: saw %s, want %s", c.opened.PIDs, c.timeout, c.requests, got, c.want)
+		}
+	}
+}
+
 // TestAServerThatWasThereIsLost: degraded means that nothing ran, which is not so of a server that answered before.
 func TestAServerThatWasThereIsLost(t *testing.T) {
 	gone := &backend.Unavailable{Reason: backend.ServerNotFound, Detail: "connection refused"}

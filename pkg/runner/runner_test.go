@@ -159,6 +159,9 @@ func TestEveryMisfortuneIsARecord(t *testing.T) {
 			if r.Status != want.status || r.Reason != want.reason || r.Detail == "" || r.LatencyNS != nil || r.StartUnixNS != nil {
 				t.Errorf("%s: saw %s/%s %q, want %s/%s without measurements", name, r.Status, r.Reason, r.Detail, want.status, want.reason)
 			}
+			if r.Status == record.Degraded && r.Detail != "no such library; install it" {
+				t.Errorf("%s: saw detail %q, want what is missing and what to do", name, r.Detail)
+			}
 		}
 	}
 }

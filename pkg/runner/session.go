@@ -147,11 +147,23 @@ func (s *session) abandon(err error) {
 func (s *session) warmUp(ctx context.Context, step *matrix.Step, cell string) (*worker.Compile, error) {
 	task := backend.Task{Mode: step.Mode, Prompt: s.prompts[step.Scenario.Name], MaxNewTokens: int(step.Scenario.MaxNewTokens),
 		Concurrency: int(step.Scenario.Concurrency), Temperature: s.Matrix.Temperature, Seed: s.Matrix.Seed}
-	if err := s.client.Prepare(ctx, cell, task, OpenLimit); err != nil {
+	if err := s.client.Prepare(ctx, cell, task, s.prepareLimit(task.Concurrency)); err != nil {
 		return nil, err
 	}
 	limit := s.Matrix.Timeout * time.Duration(max(s.Matrix.Warmups, 1))
 	return s.client.Warmup(ctx, cell, s.Matrix.Warmups, limit)
+}
+
+// rehearsals is how often at most a server works on a prompt while a request is prepared.
+const rehearsals = 3
+
+// prepareLimit is how long a cell may take to prepare. A worker of its own may compile in it. A server rehearses the
+// requests, one after the other, and none of them may take longer than a window.
+func (s *session) prepareLimit(requests int) time.Duration {
+	if s.opened.PIDs == nil {
+		return OpenLimit
+	}
+	return min(OpenLimit, rehearsals*time.Duration(max(requests, 1))*s.Matrix.Timeout)
 }
 
 // fail writes into the record why there is no measurement, and forgets a worker that has ended.
@@ -161,9 +173,9 @@ func (s *session) fail(rec *record.Run, err error) {
 	var crash *worker.CrashError
 	switch {
 	case errors.As(err, &missing) && missing.Reason == backend.ServerNotFound && s.opened != nil: // it was there before
-		setReason(rec, record.Failed, backend.ServerLost, missing.Detail)
+		setReason(rec, record.Failed, backend.ServerLost, missing.Advised())
 	case errors.As(err, &missing):
-		setReason(rec, record.Degraded, missing.Reason, missing.Detail)
+		setReason(rec, record.Degraded, missing.Reason, missing.Advised())
 	case errors.As(err, &crash):
 		setReason(rec, record.Failed, crash.Reason, crash.Detail)
 		s.client = nil

@@ -26,7 +26,7 @@ func (c *Client) Call(ctx context.Context, method, path string, in, out any) err
 	if err != nil {
 		return err
 	}
-	return c.exchange(r, out)
+	return c.exchange(r, path, out)
 }
 
 // Upload sends size bytes of body as they are.
@@ -37,10 +37,11 @@ func (c *Client) Upload(ctx context.Context, path string, body io.Reader, size i
 	}
 	r.ContentLength = size
 	r.Header.Set("Content-Type", "application/octet-stream")
-	return c.exchange(r, nil)
+	return c.exchange(r, path, nil)
 }
 
-func (c *Client) exchange(r *http.Request, out any) error {
+// exchange names the request by path alone in its errors: the one before it, in the address, may be a secret.
+func (c *Client) exchange(r *http.Request, path string, out any) error {
 	res, err := c.do(r)
 	if err != nil {
 		return err
@@ -54,7 +55,7 @@ func (c *Client) exchange(r *http.Request, out any) error {
 		return nil
 	}
 	if err := json.Unmarshal(data, out); err != nil {
-		return fmt.Errorf("%w: %s %s: %w", ErrMalformed, r.Method, r.URL.Path, err)
+		return fmt.Errorf("%w: %s %s: %w", ErrMalformed, r.Method, path, err)
 	}
 	return nil
 }

@@ -306,6 +306,16 @@ func TestCallAndUpload(t *testing.T) {
 	}
 }
 
+func TestPathOfTheAddressIsNotTold(t *testing.T) {
+	c := serve(t, Options{}, func(w http.ResponseWriter, _ *http.Request) { send(w, "<html>") })
+	c.base = c.base.JoinPath("s3cret-path")
+	var out struct{}
+	err := c.Call(t.Context(), http.MethodGet, "/models", nil, &out)
+	if !errors.Is(err, ErrMalformed) || !strings.Contains(err.Error(), "GET /models") || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("saw %v", err)
+	}
+}
+
 func TestCalibrate(t *testing.T) {
 	got, err := Calibrate(t.Context())
 	if err != nil {

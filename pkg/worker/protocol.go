@@ -113,11 +113,7 @@ func (e *CrashError) Error() string { return string(e.Reason) + ": " + e.Detail 
 func toFailure(err error) *failure {
 	var un *backend.Unavailable
 	if errors.As(err, &un) {
-		detail := un.Detail
-		if un.Remedy != "" {
-			detail += "; " + un.Remedy
-		}
-		return &failure{Unavailable: true, Reason: string(un.Reason), Detail: detail}
+		return &failure{Unavailable: true, Reason: string(un.Reason), Detail: un.Advised()}
 	}
 	var broken *backend.RunError
 	if errors.As(err, &broken) {
