@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	urfave "github.com/urfave/cli/v2"
@@ -11,25 +10,58 @@ import (
 	"github.com/banterhearts/bh/pkg/manifest"
 	"github.com/banterhearts/bh/pkg/matrix"
 	"github.com/banterhearts/bh/pkg/model"
+	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/runner"
-	"github.com/banterhearts/bh/pkg/table"
+	"github.com/banterhearts/bh/pkg/store"
 )
 
 func planCommand(s cli.Streams) *urfave.Command {
 	o := new(Options)
 	return &urfave.Command{
 		Name: "plan", Usage: "show what would run, and roughly for how long; runs nothing",
-		Flags: append([]urfave.Flag{&urfave.BoolFlag{Name: "all", Usage: "every run in its order, not one line per backend and mode"}}, o.flags()...),
+		Description: "--format is table, md or json.",
+		Flags:       append([]urfave.Flag{&urfave.BoolFlag{Name: "all", Usage: "every run in its order, not one line per backend and mode"}}, o.flags()...),
 		Action: func(c *urfave.Context) error {
 			if err := o.Validate(); err != nil {
 				return err
 			}
-			return plan(c, o, s)
+			return showPlan(c, o, s)
 		},
 	}
 }
 
-func plan(c *urfave.Context, o *Options, s cli.Streams) error {
+// plan is what would run. It has groups or steps.
+type plan struct {
+	Experiment string      `json:"experiment"`
+	Model      string      `json:"model"`
+	Runs       int         `json:"runs"`
+	EstimateS  float64     `json:"estimate_s"` // of those that can run here, by a rule of thumb
+	Groups     []planGroup `json:"groups,omitempty"`
+	Steps      []planStep  `json:"steps,omitempty"`
+	Note       string      `json:"note,omitempty"`
+}
+
+// planGroup are the runs of a backend in a mode.
+type planGroup struct {
+	Backend   string      `json:"backend"`
+	Mode      record.Mode `json:"mode"`
+	Runs      int         `json:"runs"`
+	EstimateS float64     `json:"estimate_s"`
+	Obstacle  string      `json:"obstacle,omitempty"` // why they cannot run here
+}
+
+// planStep is one run.
+type planStep struct {
+	Order     int64   `json:"order"`
+	RunID     string  `json:"run_id"`
+	EstimateS float64 `json:"estimate_s"`
+}
+
+func showPlan(c *urfave.Context, o *Options, s cli.Streams) error {
+	write, err := planWriter(store.Format(o.Format))
+	if err != nil {
+		return err
+	}
 	m, err := loadMatrix(o)
 	if err != nil {
 		return err
@@ -41,23 +73,51 @@ func plan(c *urfave.Context, o *Options, s cli.Streams) error {
 	if err := m.CheckFit(int64(cfg.NPositions)); err != nil {
 		return err
 	}
-	list := groups
+	p := &plan{Experiment: m.Experiment, Model: m.Model, Runs: len(m.Plan()), Note: sessionsNote(m.Sessions)}
 	if c.Bool("all") {
-		list = every
+		p.addSteps(c.Context, m, cfg)
+	} else {
+		p.addGroups(c.Context, m, cfg)
 	}
-	t, total := list(c.Context, m, cfg)
 	if err := c.Context.Err(); err != nil { // the list is not whole
 		return err
 	}
-	if err := t.WriteText(s.Out); err != nil {
-		return err
+	return write(p, s.Out)
+}
+
+// addSteps lists each run in its order.
+func (p *plan) addSteps(ctx context.Context, m *matrix.Matrix, cfg model.Config) {
+	steps := m.Plan()
+	for i := 0; i < len(steps) && ctx.Err() == nil; i++ {
+		d := estimate(m, cfg, &steps[i]).Seconds()
+		p.EstimateS += d
+		p.Steps = append(p.Steps, planStep{Order: steps[i].OrderIndex, RunID: steps[i].RunID, EstimateS: d})
 	}
-	_, err = fmt.Fprintf(s.Out, "%d runs on %s; roughly %s for those that can run here (a rule of thumb, nothing was measured)\n",
-		len(m.Plan()), m.Model, total.Round(time.Second))
-	if note := sessionsNote(m.Sessions); note != "" && err == nil {
-		_, err = fmt.Fprintln(s.Out, note)
+}
+
+// addGroups lists the runs by backend and mode.
+func (p *plan) addGroups(ctx context.Context, m *matrix.Matrix, cfg model.Config) {
+	steps := m.Plan()
+	for i := range m.Backends {
+		for _, mode := range m.Modes {
+			g := planGroup{Backend: m.Backends[i].Name, Mode: mode}
+			var first *matrix.Step
+			for j := 0; j < len(steps) && ctx.Err() == nil; j++ {
+				if step := &steps[j]; step.Backend == &m.Backends[i] && step.Mode == mode {
+					g.Runs, first = g.Runs+1, step
+					g.EstimateS += estimate(m, cfg, step).Seconds()
+				}
+			}
+			if ctx.Err() != nil {
+				return
+			}
+			if err := runner.Obstacle(first); err != nil {
+				g.Obstacle = err.Error()
+			}
+			p.EstimateS += g.EstimateS
+			p.Groups = append(p.Groups, g)
+		}
 	}
-	return err
 }
 
 // sessionsNote says what is to be known of two sessions before they are run; "" of any other number.
@@ -68,49 +128,7 @@ func sessionsNote(sessions int) string {
 	return "sessions: 2 leaves intervals and tests one degree of freedom, a factor of 12.7 for 95%; 5 leave 2.8"
 }
 
-// every lists each run in its order.
-func every(ctx context.Context, m *matrix.Matrix, cfg model.Config) (t table.Table, total time.Duration) {
-	t = table.Table{Columns: []string{"order", "run_id", "roughly"}, RightAlign: []bool{true, false, true}}
-	steps := m.Plan()
-	for i := 0; i < len(steps) && ctx.Err() == nil; i++ {
-		d := estimate(m, cfg, &steps[i])
-		total += d
-		t.Rows = append(t.Rows, []string{fmt.Sprint(steps[i].OrderIndex), steps[i].RunID, d.Round(time.Millisecond).String()})
-	}
-	return t, total
-}
-
-// groups lists the runs by backend and mode.
-func groups(ctx context.Context, m *matrix.Matrix, cfg model.Config) (t table.Table, total time.Duration) {
-	t = table.Table{Columns: []string{"backend", "mode", "runs", "roughly", "here"}, RightAlign: []bool{false, false, true, true, false}}
-	for i := range m.Backends {
-		for _, mode := range m.Modes {
-			runs, sum := 0, time.Duration(0)
-			var first *matrix.Step
-			for _, step := range m.Plan() {
-				if ctx.Err() != nil {
-					return t, total
-				}
-				if step.Backend == &m.Backends[i] && step.Mode == mode {
-					runs, sum, first = runs+1, sum+estimate(m, cfg, &step), &step
-				}
-			}
-			total += sum
-			t.Rows = append(t.Rows, []string{m.Backends[i].Name, string(mode), fmt.Sprint(runs), sum.Round(time.Second).String(), here(first)})
-		}
-	}
-	return t, total
-}
-
 // estimate is how long a step takes here.
 func estimate(m *matrix.Matrix, cfg model.Config, step *matrix.Step) time.Duration {
 	return runner.Estimate(m, cfg, step, manifest.PhysicalCores("/"))
-}
-
-// here says whether a step's backend can do it on this machine.
-func here(step *matrix.Step) string {
-	if err := runner.Obstacle(step); err != nil {
-		return "no: " + err.Error()
-	}
-	return "yes"
 }

@@ -51,7 +51,7 @@ func Parse(name string, data []byte) (*Matrix, error) {
 	}
 	file, err := parser.ParseBytes(data, 0)
 	if err != nil {
-		return nil, cli.BadInput(syntaxError(name, err))
+		return nil, cli.BadInput(source{name: name}.syntaxError(err))
 	}
 	m := &Matrix{
 		Model: DefaultModel, Seed: DefaultSeed, Repetitions: DefaultRepetitions, Sessions: DefaultSessions, Warmups: DefaultWarmups,
@@ -59,7 +59,7 @@ func Parse(name string, data []byte) (*Matrix, error) {
 		source: source{name: name, file: file},
 	}
 	if err := yaml.UnmarshalWithOptions(data, m, yaml.Strict()); err != nil {
-		return nil, cli.BadInput(syntaxError(name, err))
+		return nil, cli.BadInput(m.source.syntaxError(err))
 	}
 	if err := m.complete(); err != nil {
 		return nil, cli.BadInput(err)
@@ -79,6 +79,16 @@ func (b *Backend) UnmarshalYAML(unmarshal func(any) error) error {
 	}
 	type plain Backend // without this method
 	return unmarshal((*plain)(b))
+}
+
+// unset stands for a number that the file does not give, as a 0 that it gives is a mistake.
+const unset = math.MinInt64
+
+// UnmarshalYAML tells a 0 from nothing.
+func (s *Scenario) UnmarshalYAML(unmarshal func(any) error) error {
+	type plain Scenario // without this method
+	s.BatchSize, s.Concurrency = unset, 1
+	return unmarshal((*plain)(s))
 }
 
 // complete fills what the file left to the defaults.
@@ -105,14 +115,11 @@ func (m *Matrix) complete() error {
 func (m *Matrix) completeScenario(i int) error {
 	s := &m.Scenarios[i]
 	field := fmt.Sprintf("scenarios[%d]", i)
-	if s.Concurrency == 0 {
-		s.Concurrency = 1
-	}
 	if s.MaxNewTokens == 0 {
 		s.MaxNewTokens = m.MaxNewTokens
 	}
 	if len(s.Prompts) == 0 {
-		if s.BatchSize == 0 {
+		if s.BatchSize == unset {
 			s.BatchSize = 1
 		}
 		return nil
@@ -120,8 +127,16 @@ func (m *Matrix) completeScenario(i int) error {
 	if s.PromptTokens != 0 {
 		return m.source.fault(field+".prompt_tokens", fmt.Sprint(s.PromptTokens), "either prompts or prompt_tokens, not both")
 	}
-	if s.BatchSize == 0 {
+	for j, text := range s.Prompts {
+		if text == "" {
+			return m.source.fault(fmt.Sprintf("%s.prompts[%d]", field, j), "no text", "a text of at least one token")
+		}
+	}
+	if s.BatchSize == unset {
 		s.BatchSize = int64(len(s.Prompts))
+	}
+	if s.BatchSize < int64(len(s.Prompts)) {
+		return m.source.fault(field+".batch_size", fmt.Sprint(s.BatchSize), fmt.Sprintf("at least %d, the number of prompts", len(s.Prompts)))
 	}
 	p, err := workload.FromText(s.Prompts, int(min(s.BatchSize, maxBatch)))
 	if err != nil {
@@ -239,7 +254,9 @@ func (m *Matrix) validateBackends(f *faults) {
 		field := fmt.Sprintf("backends[%d]", i)
 		f.name(field+".name", b.Name)
 		f.name(field+".precision", b.Precision)
-		f.between(field+".threads", int64(b.Threads), 0, maxBatch)
+		if b.Threads != m.Threads { // which is the matrix's fault
+			f.between(field+".threads", int64(b.Threads), 0, maxBatch)
+		}
 		if id := m.backendID(b); seen[id] {
 			f.add(field, quote(b.Name), "each backend with given settings once")
 		} else {

@@ -78,7 +78,13 @@ func TestFaults(t *testing.T) {
 		"odd name":          {replace("name: one", "name: 'a/../b'"), []string{"m.yaml:8:12", "scenarios[0].name", `saw "a/../b"`}},
 		"no experiment":     {replace("experiment: demo\n", ""), []string{"m.yaml", "experiment", "saw nothing"}},
 		"both kinds":        {replace("prompts: [", "prompt_tokens: 3, prompts: ["), []string{"scenarios[1].prompt_tokens", "not both"}},
-		"empty prompt":      {replace(`"Hello, world!", "Hi"`, `""`), []string{"scenarios[1].prompts"}},
+		"empty prompt":      {replace(`"Hello, world!", "Hi"`, `""`), []string{"m.yaml:9:28: scenarios[1].prompts[0]: saw no text, want a text of at least one token"}},
+		"no concurrency":    {replace("batch_size: 1", "concurrency: 0"), []string{"m.yaml:8:30: scenarios[0].concurrency: saw 0, want an integer from 1"}},
+		"no batch":          {replace("batch_size: 1", "batch_size: 0"), []string{"m.yaml:8:29: scenarios[0].batch_size: saw 0"}},
+		"no batch of texts": {replace("prompts: [", "batch_size: 0, prompts: ["), []string{"scenarios[1].batch_size: saw 0"}},
+		"odd in a scenario": {replace("batch_size: 1", "batch: 1"), []string{"m.yaml:8:17", "batch", "unknown field"}},
+		"no duration":       {good + "cooldown: 5\n", []string{`m.yaml:10:11: cooldown: saw "5", want a duration, such as 500ms`}},
+		"no number":         {replace("batch_size: 1", "batch_size: many"), []string{`m.yaml:8:29: scenarios[0].batch_size: saw "many", want an integer`}},
 		"timeout too short": {good + "timeout: 1ms\n", []string{"m.yaml:10:10", "timeout", "saw 1ms"}},
 		"negative window":   {good + "min_window: -1s\n", []string{"m.yaml:10:13", "min_window", "saw -1s"}},
 		"not YAML":          {"experiment: [", []string{"m.yaml:1"}},
@@ -106,6 +112,18 @@ func TestAllFaultsAtOnce(t *testing.T) {
 	_, err := Parse("m.yaml", []byte("experiment: x\nrepetitions: 0\nwarmups: -1\nbackends: [a]\nscenarios: [{name: s, prompt_tokens: 1}]\n"))
 	if err == nil || !strings.Contains(err.Error(), "repetitions") || !strings.Contains(err.Error(), "warmups") {
 		t.Errorf("saw %v, want both faults", err)
+	}
+}
+
+// TestThreadsAreReportedOnce: not again for each backend that has the matrix's.
+func TestThreadsAreReportedOnce(t *testing.T) {
+	_, err := Parse("m.yaml", []byte(good+"threads: 99999\n"))
+	if err == nil || strings.Count(err.Error(), "99999") != 1 || !strings.Contains(err.Error(), "m.yaml:10:10: threads: saw 99999") {
+		t.Errorf("saw %v, want one fault", err)
+	}
+	_, err = Parse("m.yaml", []byte(strings.Replace(good, "threads: 2", "threads: 99999", 1)))
+	if err == nil || !strings.Contains(err.Error(), "backends[1].threads: saw 99999") {
+		t.Errorf("a backend's own: saw %v", err)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/token"
 )
 
 // Error is one fault of a matrix file.
@@ -61,31 +62,62 @@ func parent(path string) string {
 }
 
 // syntaxError turns the library's error, which spans lines and quotes the source, into ours.
-func syntaxError(name string, err error) error {
+func (s source) syntaxError(err error) error {
 	var ye yaml.Error
 	if !errors.As(err, &ye) {
-		return fmt.Errorf("%s: %w", name, err)
+		return fmt.Errorf("%s: %w", s.name, err)
 	}
-	e := &Error{File: name, Field: "YAML", Saw: ye.GetMessage(), Want: "a matrix as docs/matrix.md describes it"}
-	var wrong *yaml.TypeError
-	if errors.As(err, &wrong) {
-		e.Want = kindName(wrong.DstType)
-		if wrong.StructFieldName != nil {
-			e.Saw = "a value of another kind for " + *wrong.StructFieldName
-		} else {
-			e.Saw = "a value of another kind"
-		}
-	}
-	if t := ye.GetToken(); t != nil {
+	e := &Error{File: s.name, Field: noField, Saw: ye.GetMessage(), Want: "a matrix as docs/matrix.md describes it"}
+	t := ye.GetToken()
+	if t != nil {
 		e.Line, e.Column = t.Position.Line, t.Position.Column
 		e.Field = fieldAt(t.Value)
+	}
+	var wrong *yaml.TypeError
+	if !errors.As(err, &wrong) {
+		return e
+	}
+	e.Saw, e.Want = "a value of another kind", kindName(wrong.DstType)
+	if path := s.path(t); path != "" {
+		e.Field, e.Saw = path, fieldAt(t.Value)
 	}
 	return e
 }
 
+// path is the path of the value that stands at a token, without its leading "$."; "" where none does.
+func (s source) path(t *token.Token) string {
+	if s.file == nil || t == nil || fieldAt(t.Value) == noField {
+		return ""
+	}
+	at := &valueAt{position: *t.Position}
+	for _, doc := range s.file.Docs {
+		if doc.Body != nil {
+			ast.Walk(at, doc.Body)
+		}
+	}
+	return strings.TrimPrefix(at.path, "$.")
+}
+
+// valueAt finds the path of the value at a position.
+type valueAt struct {
+	position token.Position
+	path     string
+}
+
+// Visit implements ast.Visitor.
+func (v *valueAt) Visit(node ast.Node) ast.Visitor {
+	if scalar, ok := node.(ast.ScalarNode); ok && scalar.GetToken().Position.Offset == v.position.Offset {
+		v.path = node.GetPath()
+	}
+	return v
+}
+
+// noField is what a fault names when it is of no field.
+const noField = "YAML"
+
 func fieldAt(value string) string {
 	if value = strings.TrimSpace(value); value == "" || strings.ContainsAny(value, "\n") {
-		return "YAML"
+		return noField
 	}
 	return fmt.Sprintf("%q", value)
 }
