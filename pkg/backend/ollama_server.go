@@ -200,13 +200,21 @@ func locateOllama(ctx context.Context, spec Spec) (*ollamaServer, error) {
 	}
 	own, err := ollama.Start(ctx, binary, ollama.Options{Parallel: parallel})
 	if err != nil {
-		return nil, &Unavailable{Reason: ServerNotFound, Detail: err.Error()}
+		return nil, notStarted(err)
 	}
 	root, err := url.Parse(own.URL)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("ollama: %w", err), own.Stop())
 	}
 	return &ollamaServer{root: root, client: stream.New(root, stream.Options{}), own: own, version: own.Version, where: "own", parallel: parallel}, nil
+}
+
+// notStarted says why a server of our own did not start.
+func notStarted(err error) error {
+	if errors.Is(err, ollama.ErrNoFolder) {
+		return &Unavailable{Reason: FolderNotFound, Detail: err.Error(), Remedy: "set TMPDIR, HOME or XDG_CACHE_HOME, whichever it is, to a folder that takes files"}
+	}
+	return &Unavailable{Reason: ServerNotFound, Detail: err.Error()}
 }
 
 // setting is a setting's value, or its default.

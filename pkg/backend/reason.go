@@ -18,6 +18,7 @@ const (
 	SettingUnsupported   Reason = "setting_unsupported"
 	PromptUnsupported    Reason = "prompt_unsupported"
 	PythonNotFound       Reason = "python_not_found"
+	FolderNotFound       Reason = "folder_not_found"
 	GPUNotFound          Reason = "gpu_not_found"
 	ProviderNotTaken     Reason = "provider_not_taken"
 	ServerNotFound       Reason = "server_not_found"
@@ -51,6 +52,7 @@ func Reasons() map[Reason]string {
 		SettingUnsupported:   "The backend does not know this setting or value.",
 		PromptUnsupported:    "The backend takes text, and no text stands for the prompt's token ids; or the server counts its tokens otherwise.",
 		PythonNotFound:       "There is no Python with the packages that the backend needs.",
+		FolderNotFound:       "A folder that the backend writes to, the user's cache or that for temporary files, is not there or takes no files.",
 		GPUNotFound:          "There is no GPU that the backend could use, or no driver for it.",
 		ProviderNotTaken:     "ONNX Runtime did not take the execution provider that the backend stands for.",
 		ServerNotFound:       "No server answers where the backend looks for one.",

@@ -3,11 +3,15 @@ package backend
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/banterhearts/bh/pkg/ollama"
 	"github.com/banterhearts/bh/pkg/record"
 )
 
@@ -43,6 +47,29 @@ func TestServersThatDoNotAnswer(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestOwnServerWithoutATemporaryFolder: the folder is missing, and not the server.
+func TestOwnServerWithoutATemporaryFolder(t *testing.T) {
+	if l, err := net.Listen("tcp", ollamaDefault); err != nil {
+		t.Skip("a server of the user's is at Ollama's usual port, and would be taken")
+	} else if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "ollama")
+	if err := os.WriteFile(program, []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	folder := smallModel(t, eosOfMock).Dir
+	for name, value := range map[string]string{EnvOllamaHost: "", EnvOpenAIURL: "", envOpenAIBase: "", ollama.EnvVar: program,
+		"HOME": t.TempDir(), "XDG_CACHE_HOME": t.TempDir(), "TMPDIR": "/nonexistent"} {
+		t.Setenv(name, value)
+	}
+	for _, name := range []string{"ollama", "openai"} {
+		b, _ := Lookup(name)
+		_, err := b.Open(t.Context(), Spec{ModelDir: folder, Precision: "fp32", Threads: 1})
+		wantMissing(t, err, FolderNotFound, "set TMPDIR")
 	}
 }
 

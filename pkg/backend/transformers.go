@@ -79,15 +79,18 @@ func transformersCapabilities(device record.Device, compiles bool) Capabilities 
 
 // checkTransformers says all that is missing, the GPU first: without one, 3 GB of Python packages would be of no use.
 func checkTransformers(device record.Device, compiles bool) error {
-	var gpu, compiler error
+	var gpu, cache, compiler error
 	if device == record.GPU {
 		gpu = checkGPUDevice(gpuDevices)
 	}
 	py, err := findPython()
+	if err == nil {
+		_, cache = workerCache()
+	}
 	if err == nil && compiles {
 		compiler = checkCompiler(device, py)
 	}
-	return lacks(gpu, err, compiler)
+	return lacks(gpu, err, cache, compiler)
 }
 
 // gpuDevices are the device files of what PyTorch calls CUDA: NVIDIA's driver, Windows' one for WSL, and AMD's.
@@ -163,14 +166,13 @@ func transformersCommand() (argv, env []string, err error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		return nil, nil, fmt.Errorf("no cache folder for the worker's program: %w; set XDG_CACHE_HOME", err)
-	}
-	cache = filepath.Join(cache, "bh")
-	script, err := writeWorker(filepath.Join(cache, "workers"))
+	cache, err := workerCache()
 	if err != nil {
 		return nil, nil, err
+	}
+	script, err := writeWorker(filepath.Join(cache, "workers"))
+	if err != nil {
+		return nil, nil, &Unavailable{Reason: FolderNotFound, Detail: err.Error(), Remedy: cacheRemedy}
 	}
 	return []string{py.Path, "-u", script}, []string{
 		"PYTHONSAFEPATH=1",                                                         // the working folder holds no modules
@@ -178,6 +180,17 @@ func transformersCommand() (argv, env []string, err error) {
 		"TRANSFORMERS_VERBOSITY=error", "TOKENIZERS_PARALLELISM=false",
 		"TORCHINDUCTOR_CACHE_DIR=" + filepath.Join(cache, "torchinductor"),
 	}, nil
+}
+
+const cacheRemedy = "set HOME or XDG_CACHE_HOME to a folder that takes files"
+
+// workerCache is bh's folder in the user's cache, for the worker's program and for what it compiles.
+func workerCache() (string, error) {
+	base, err := os.UserCacheDir()
+	if err != nil {
+		return "", &Unavailable{Reason: FolderNotFound, Detail: "no cache folder for the worker's program: " + err.Error(), Remedy: cacheRemedy}
+	}
+	return filepath.Join(base, "bh"), nil
 }
 
 // writeWorker puts the worker's program into dir, under a name that follows from its content, unless it is there.

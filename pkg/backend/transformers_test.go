@@ -37,6 +37,25 @@ func wantMissing(t *testing.T, err error, reason Reason, remedy string) {
 	}
 }
 
+func TestTransformersCheckWithoutACache(t *testing.T) {
+	fakePython(t, true)
+	t.Setenv("HOME", "")
+	t.Setenv("XDG_CACHE_HOME", "")
+	b, _ := Lookup("transformers-cpu")
+	wantMissing(t, b.Check(), FolderNotFound, "set HOME")
+	_, _, err := b.Command()
+	wantMissing(t, err, FolderNotFound, "set HOME")
+
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HOME", file) // takes no files
+	t.Setenv("XDG_CACHE_HOME", file)
+	_, _, err = b.Command()
+	wantMissing(t, err, FolderNotFound, "takes files")
+}
+
 func TestTransformersCheckWithoutPython(t *testing.T) {
 	t.Setenv(pyenv.EnvVar, filepath.Join(t.TempDir(), "none"))
 	for _, name := range []string{"transformers-cpu", "transformers-cpu-compile"} {

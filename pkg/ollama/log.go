@@ -2,6 +2,7 @@ package ollama
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -21,7 +22,7 @@ type logFile struct {
 func newLogFile() (*logFile, error) {
 	f, err := os.CreateTemp("", "bh-ollama-*.log")
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: that for temporary files: %w", ErrNoFolder, err)
 	}
 	return &logFile{f: f, named: os.Remove(f.Name()) != nil}, nil
 }

@@ -29,6 +29,9 @@ const (
 // ErrNotFound means that no Ollama program is here.
 var ErrNotFound = errors.New("ollama not found")
 
+// ErrNoFolder means that a folder that the server writes to is not there or takes no files.
+var ErrNoFolder = errors.New("no folder for the server's files")
+
 // OriginCache is the origin of a program that Install built.
 const OriginCache = "cache"
 

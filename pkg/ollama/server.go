@@ -186,14 +186,14 @@ func (s *Server) Stop() error {
 func environment(o Options) ([]string, error) {
 	cache, err := cacheDir()
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", ErrNoFolder, err)
 	}
 	if o.ModelsDir == "" {
 		o.ModelsDir = filepath.Join(cache, "ollama-models")
 	}
 	home := filepath.Join(cache, "ollama-home")
 	if err := errors.Join(os.MkdirAll(home, 0o755), os.MkdirAll(o.ModelsDir, 0o755)); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: the user's cache: %w", ErrNoFolder, err)
 	}
 	env := []string{
 		"HOME=" + home, "USERPROFILE=" + home,
