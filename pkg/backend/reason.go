@@ -81,8 +81,8 @@ const (
 	MergedTokens     Flag = "merged_tokens"
 	PromptTemplated  Flag = "prompt_templated"
 	ProviderFallback Flag = "provider_fallback"
-	ForeignLoad      Flag = "foreign_load"
-	CPUSteal         Flag = "cpu_steal"
+	ForeignLoad      Flag = record.FlagForeignLoad
+	CPUSteal         Flag = record.FlagCPUSteal
 	ForeignGPU       Flag = "foreign_gpu"
 	NotCooledDown    Flag = "not_cooled_down"
 	WorkElsewhere    Flag = record.FlagWorkElsewhere

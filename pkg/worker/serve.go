@@ -41,11 +41,7 @@ type preparedJob struct {
 func Serve(ctx context.Context, in io.Reader, out io.Writer, abandon func()) error {
 	// The collector is run by hand between windows and never inside one.
 	defer debug.SetGCPercent(debug.SetGCPercent(-1))
-	// With an idle P, Go's monitor thread looks at a goroutine that is in C every 20 us for its first millisecond and takes
-	// its P away only after ten (runtime.retake); with a single P it does so at once and goes to sleep. A library whose
-	// threads fill all CPUs feels that: decoding GPT-2 was 3% slower than the same loop in Python, and is not any more.
-	// Whoever needs a second P here is in C or waits for a server, and holds none.
-	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
+	defer runtime.GOMAXPROCS(setProcs(nil))
 	s := &server{ctx: ctx, jobs: map[string]*preparedJob{}}
 	defer s.close()
 	requests := make(chan request)
@@ -189,6 +185,7 @@ func (s *server) warmup(req request) (*Compile, error) {
 	if err != nil {
 		return nil, err
 	}
+	setProcs(job.Job)
 	s.lastEnd = time.Time{}
 	for range req.Times {
 		if _, err := job.Run(); err != nil {
@@ -196,6 +193,23 @@ func (s *server) warmup(req request) (*Compile, error) {
 		}
 	}
 	return compiled(job.Job), nil
+}
+
+// setProcs gives Go as many Ps as the job has requests in flight, one where there is no job yet, and returns how many it had.
+//
+// With an idle P, Go's monitor thread looks at a goroutine that is in C every 20 us for its first millisecond and takes its P
+// away only after ten (runtime.retake); without one it does so at once and goes to sleep. A library whose threads fill all
+// CPUs feels that: decoding GPT-2 was 3% slower than the same loop in Python, and is not any more. What else runs here waits
+// for a server or a pipe and needs no P for it.
+func setProcs(job backend.Job) (before int) {
+	n := 1
+	if g, ok := job.(*group); ok {
+		n = min(len(g.jobs), runtime.NumCPU())
+	}
+	if before = runtime.GOMAXPROCS(0); before != n { // setting it stops the world
+		runtime.GOMAXPROCS(n)
+	}
+	return before
 }
 
 // compiled is what a job compiled; nil where it is none that does.
@@ -246,6 +260,7 @@ func (s *server) measure(req request) (*Window, error) {
 		s.lastEnd = time.Time{} // what was done since is not the tool's own time
 	}
 	m := newMeter(s.lastEnd)
+	setProcs(job.Job)
 	workers := s.processes()
 	resetPeakRSS(workers)
 	s.collect()

@@ -25,6 +25,7 @@ const (
 	Unopenable = "test-unopenable" // opening says what is missing
 	Missing    = "test-missing"    // the check says what is missing
 	Garbage    = "test-garbage"    // every run prints to standard output, which is the protocol's
+	Meeting    = "test-meeting"    // a run takes RunTime and ends only with another one that was in flight with it
 	Served     = "test-served"     // every run takes no time, and is the work of a server
 )
 
@@ -39,6 +40,7 @@ func Register() {
 	for name, run := range map[string]func() error{
 		Steady:    func() error { time.Sleep(RunTime); return nil },
 		Instant:   func() error { return nil },
+		Meeting:   meet,
 		Crashing:  die,
 		CrashOnce: crashOnce,
 		Hanging:   func() error { select {} },
@@ -73,6 +75,21 @@ func die() error {
 		return err
 	}
 	select {} // the signal is on its way
+}
+
+// meeting is where the runs of Meeting meet.
+var meeting = make(chan struct{})
+
+// meet returns with another run that has come meanwhile.
+func meet() error {
+	time.Sleep(RunTime)
+	select {
+	case meeting <- struct{}{}:
+	case <-meeting:
+	case <-time.After(time.Minute):
+		return errors.New("no other run was in flight")
+	}
+	return nil
 }
 
 func crashOnce() error {
