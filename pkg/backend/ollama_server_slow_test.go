@@ -138,8 +138,9 @@ func TestSlowOllamaOfTheUser(t *testing.T) {
 				if _, err := job.Run(); err != nil {
 					t.Fatal(err)
 				}
-				if use, err := server.CacheUse(mark); err != nil || use.Prompts != 2 || use.Tokens != 0 {
-					t.Errorf("%s, %d at once: saw %+v, %v in the server's log, want two prompts and nothing from the cache", way, parallel, use, err)
+				if use, err := server.CacheUse(mark); err != nil || use.Prompts < 2 || use.Tokens != 0 {
+					// A line of a prompt that emptied the cache may still come after the mark.
+					t.Errorf("%s, %d at once: saw %+v, %v in the server's log, want two prompts or more and nothing from the cache", way, parallel, use, err)
 				}
 			}
 		}
