@@ -100,7 +100,7 @@ func execute(ctx context.Context, o *Options, s cli.Streams, m *matrix.Matrix, f
 	}
 	opt := runner.Options{Matrix: m, Model: folder, Host: env.Host, Threads: env.PhysicalCores, Worker: []string{self, workerName},
 		Done: out.done(), Sink: out, Recorder: recorder}
-	opt.Progress = progress(o, s, opt)
+	progress(o, s, &opt)
 	outcome, err := runner.Run(ctx, opt)
 	opt.Progress.Done()
 	return errors.Join(out.finish(ctx, outcome, err), out.close())

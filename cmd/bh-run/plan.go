@@ -1,15 +1,12 @@
 package main
 
 import (
-	"context"
-	"time"
 
 	urfave "github.com/urfave/cli/v2"
 
 	"github.com/banterhearts/bh/pkg/cli"
 	"github.com/banterhearts/bh/pkg/manifest"
 	"github.com/banterhearts/bh/pkg/matrix"
-	"github.com/banterhearts/bh/pkg/model"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/runner"
 	"github.com/banterhearts/bh/pkg/store"
@@ -74,10 +71,11 @@ func showPlan(c *urfave.Context, o *Options, s cli.Streams) error {
 		return err
 	}
 	p := &plan{Experiment: m.Experiment, Model: m.Model, Runs: len(m.Plan()), Note: sessionsNote(m.Sessions)}
+	e := runner.NewEstimator(m, cfg, manifest.PhysicalCores("/"))
 	if c.Bool("all") {
-		p.addSteps(c.Context, m, cfg)
+		p.addSteps(m, e)
 	} else {
-		p.addGroups(c.Context, m, cfg)
+		p.addGroups(m, e)
 	}
 	if err := c.Context.Err(); err != nil { // the list is not whole
 		return err
@@ -86,32 +84,31 @@ func showPlan(c *urfave.Context, o *Options, s cli.Streams) error {
 }
 
 // addSteps lists each run in its order.
-func (p *plan) addSteps(ctx context.Context, m *matrix.Matrix, cfg model.Config) {
+func (p *plan) addSteps(m *matrix.Matrix, e *runner.Estimator) {
 	steps := m.Plan()
-	for i := 0; i < len(steps) && ctx.Err() == nil; i++ {
-		d := estimate(m, cfg, &steps[i]).Seconds()
+	took := e.Steps(steps)
+	for i := range steps {
+		d := took[steps[i].RunID].Seconds()
 		p.EstimateS += d
 		p.Steps = append(p.Steps, planStep{Order: steps[i].OrderIndex, RunID: steps[i].RunID, EstimateS: d})
 	}
 }
 
 // addGroups lists the runs by backend and mode.
-func (p *plan) addGroups(ctx context.Context, m *matrix.Matrix, cfg model.Config) {
+func (p *plan) addGroups(m *matrix.Matrix, e *runner.Estimator) {
 	steps := m.Plan()
+	took := e.Steps(steps)
 	for i := range m.Backends {
 		for _, mode := range m.Modes {
 			g := planGroup{Backend: m.Backends[i].Name, Mode: mode}
 			var first *matrix.Step
-			for j := 0; j < len(steps) && ctx.Err() == nil; j++ {
+			for j := range steps {
 				if step := &steps[j]; step.Backend == &m.Backends[i] && step.Mode == mode {
 					g.Runs, first = g.Runs+1, step
-					g.EstimateS += estimate(m, cfg, step).Seconds()
+					g.EstimateS += took[step.RunID].Seconds()
 				}
 			}
-			if ctx.Err() != nil {
-				return
-			}
-			if err := runner.Obstacle(first); err != nil {
+			if err := e.Obstacle(first); err != nil {
 				g.Obstacle = err.Error()
 			}
 			p.EstimateS += g.EstimateS
@@ -126,9 +123,4 @@ func sessionsNote(sessions int) string {
 		return ""
 	}
 	return "sessions: 2 leaves intervals and tests one degree of freedom, a factor of 12.7 for 95%; 5 leave 2.8"
-}
-
-// estimate is how long a step takes here.
-func estimate(m *matrix.Matrix, cfg model.Config, step *matrix.Step) time.Duration {
-	return runner.Estimate(m, cfg, step, manifest.PhysicalCores("/"))
 }

@@ -1,6 +1,7 @@
 package runner
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -20,8 +21,22 @@ const (
 	flopsPerParameter   = 2    // one multiplication, one addition per parameter and token
 )
 
+// Estimator says roughly how long steps take. It asks each backend once whether it works here, as that may mean to wait for
+// a server or to look into a library, and a matrix has hundreds of steps.
+type Estimator struct {
+	matrix  *matrix.Matrix
+	config  model.Config
+	threads int              // of backends that the matrix gives none
+	checks  map[string]error // by backend
+}
+
+// NewEstimator returns an Estimator of the matrix on a model.
+func NewEstimator(m *matrix.Matrix, c model.Config, threads int) *Estimator {
+	return &Estimator{matrix: m, config: c, threads: threads, checks: map[string]error{}}
+}
+
 // Obstacle says why a step cannot run on this machine, as far as that can be told without trying; nil where it can.
-func Obstacle(step *matrix.Step) error {
+func (e *Estimator) Obstacle(step *matrix.Step) error {
 	b, ok := backend.Lookup(step.Backend.Name)
 	if !ok {
 		return fmt.Errorf("unknown backend %s", step.Backend.Name)
@@ -30,21 +45,36 @@ func Obstacle(step *matrix.Step) error {
 	if err := b.Supports(spec, step.Mode); err != nil {
 		return err
 	}
-	return b.Check()
+	if _, asked := e.checks[b.Name]; !asked {
+		e.checks[b.Name] = b.Check()
+	}
+	return e.checks[b.Name]
 }
 
-// Estimate is roughly how long a step takes, its share of the warm-ups included; nothing where there is an obstacle.
-func Estimate(m *matrix.Matrix, c model.Config, step *matrix.Step, threads int) time.Duration {
-	if Obstacle(step) != nil {
-		return 0
+// Steps estimates each step, by its run id. What preparing a cell takes, such as warming up and compiling, is in the first of
+// its steps in each session, where it is spent. A step with an obstacle takes no time.
+func (e *Estimator) Steps(steps []matrix.Step) map[string]time.Duration {
+	type cell struct {
+		id      string
+		session int64
 	}
-	if step.Backend.Threads > 0 {
-		threads = step.Backend.Threads
+	out := make(map[string]time.Duration, len(steps))
+	prepared := map[cell]bool{}
+	for i := range steps {
+		s := &steps[i]
+		if e.Obstacle(s) != nil {
+			out[s.RunID] = 0
+			continue
+		}
+		once := taskTime(e.config, s, cmp.Or(s.Backend.Threads, e.threads))
+		out[s.RunID] = max(once, e.matrix.MinWindow)
+		if c := (cell{s.CellID(), s.Session}); !prepared[c] {
+			prepared[c] = true
+			b, _ := backend.Lookup(s.Backend.Name) // an unknown one is an obstacle
+			out[s.RunID] += b.CellSetup + once*time.Duration(e.matrix.Warmups)
+		}
 	}
-	once := taskTime(c, step, threads)
-	b, _ := backend.Lookup(step.Backend.Name) // an unknown one is an obstacle
-	cell := b.CellSetup + once*time.Duration(m.Warmups)
-	return max(once, m.MinWindow) + cell/time.Duration(m.Repetitions)
+	return out
 }
 
 // taskTime is one prefill, or one decoding of all new tokens.

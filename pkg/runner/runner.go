@@ -46,6 +46,8 @@ type Options struct {
 	Recorder Recorder        // nil: no telemetry
 	Sink     Sink
 	Progress cli.Progress
+	// Estimates are what Progress is told that a finished run was estimated to take, by run id; see Estimator.
+	Estimates map[string]time.Duration
 }
 
 // Outcome counts what a Run did.
@@ -164,6 +166,6 @@ func (r *run) hand(step *matrix.Step, rec *record.Run) error {
 	default:
 		r.out.Failed++
 	}
-	r.Progress.Step(step.RunID, Estimate(r.Matrix, r.Model.Config, step, r.Threads))
+	r.Progress.Step(step.RunID, r.Estimates[step.RunID])
 	return nil
 }

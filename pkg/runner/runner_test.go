@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/banterhearts/bh/pkg/backend"
 	"github.com/banterhearts/bh/pkg/backend/backendtest"
 	"github.com/banterhearts/bh/pkg/cli"
 	"github.com/banterhearts/bh/pkg/manifest"
@@ -413,10 +414,39 @@ func TestEstimateGrowsWithTheWork(t *testing.T) {
 
 func TestEstimateCountsNothingWhereNothingRuns(t *testing.T) {
 	m := parse(t, backendtest.Missing+", "+backendtest.Steady)
+	estimates := NewEstimator(m, tiny.Config, 2).Steps(m.Plan())
 	for _, step := range m.Plan() {
-		d := Estimate(m, tiny.Config, &step, 2)
+		d := estimates[step.RunID]
 		if runs := step.Backend.Name == backendtest.Steady; runs != (d >= m.MinWindow) {
 			t.Errorf("%s: saw %s", step.RunID, d)
 		}
+	}
+}
+
+// TestEstimatesInTurn: the time of preparing a cell is in the first of its runs in each session, also of those that are left
+// after an interruption, and in no other.
+func TestEstimatesInTurn(t *testing.T) {
+	m := parse(t, backendtest.Steady)
+	m.Repetitions, m.Sessions, m.Order, m.Warmups, m.MinWindow = 4, 2, matrix.Sequential, 3, time.Second
+	m.Modes, m.Scenarios = m.Modes[:1], m.Scenarios[:1]
+	steps := m.Plan()[2:]
+	got := NewEstimator(m, tiny.Config, 2).Steps(steps)
+	first := time.Second + 3*taskTime(tiny.Config, &steps[0], 2)
+	for i, want := range []time.Duration{first, time.Second, first, time.Second, time.Second, time.Second} {
+		if d := got[steps[i].RunID]; d != want {
+			t.Errorf("%s: %s, want %s", steps[i].RunID, d, want)
+		}
+	}
+}
+
+// TestEstimatorAsksOnce: a check may wait for a server.
+func TestEstimatorAsksOnce(t *testing.T) {
+	asked := 0
+	backend.Register(&backend.Backend{Name: "test-asked", Device: record.CPU, Summary: "counts its checks",
+		Capabilities: backend.Capabilities{Modes: record.Modes(), Precisions: []string{"fp32"}},
+		Check:        func() error { asked++; return nil }})
+	m := parse(t, "test-asked")
+	if steps := m.Plan(); len(NewEstimator(m, tiny.Config, 2).Steps(steps)) != len(steps) || asked != 1 {
+		t.Errorf("saw %d checks for %d steps, want one", asked, len(steps))
 	}
 }
