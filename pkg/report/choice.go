@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -14,6 +15,7 @@ type choice struct {
 	metric string   // what it was chosen by: compare.TotalUSD, or compare.LatencyMS where no cost is known
 	leader string   // empty: no backend of the kind has results
 	tied   []string // others of the kind that no test separates from the leader
+	inEach int      // scenarios, in each of which the leader is better than all that it is tied with; 0 where it is not
 	others int      // others of the kind with results
 	byMean string   // the backend with the lowest mean across scenarios, where that is another one
 	doubt  string   // why nothing could be tested
@@ -53,7 +55,43 @@ func (d *data) choose(mode record.Mode, device record.Device) choice {
 		}
 		return c
 	}
-	return c.from(a.Default.Ranking.Ranks, kind)
+	c = c.from(a.Default.Ranking.Ranks, kind)
+	c.inEach = betterInEach(a.Default.Pairs, c.leader, c.tied)
+	return c
+}
+
+// betterInEach is the number of scenarios where leader is lower than each of the others in all of them, by more than
+// repeating the runs changes; else 0. Such a leader is not beaten here, whatever the test says of other workloads.
+func betterInEach(pairs []compare.PairRatio, leader string, others []string) int {
+	least := 0
+	for _, other := range others {
+		n := 0
+		for i := range pairs {
+			switch p := &pairs[i]; {
+			case p.A == leader && p.B == other:
+				n = allOnOneSide(p.PerScenario, func(s compare.ScenarioRatio) bool { return s.CIUpper != nil && *s.CIUpper < 1 })
+			case p.B == leader && p.A == other:
+				n = allOnOneSide(p.PerScenario, func(s compare.ScenarioRatio) bool { return s.CILower != nil && *s.CILower > 1 })
+			}
+		}
+		if n == 0 {
+			return 0
+		}
+		if least == 0 || n < least {
+			least = n
+		}
+	}
+	return least
+}
+
+// allOnOneSide is the number of scenarios where all of them are as is asked, else 0.
+func allOnOneSide(scenarios []compare.ScenarioRatio, is func(compare.ScenarioRatio) bool) int {
+	for _, s := range scenarios {
+		if !is(s) {
+			return 0
+		}
+	}
+	return len(scenarios)
 }
 
 // from takes leader and ties from a ranking; kind are the backends to choose from, by mean.
@@ -102,7 +140,11 @@ func (d *data) choiceWords(c choice, kind string) Line {
 		return prose("%s: %s has the lowest %s, untested: %s.", mode, strong(c.leader), what, word(strings.TrimSuffix(c.doubt, ".")))
 	}
 	line := prose("%s: %s has the lowest %s, and the tests separate it from every other %s.", mode, strong(c.leader), what, word(kind))
-	if len(c.tied) > 0 {
+	switch {
+	case c.inEach > 0:
+		line = prose("%s: %s has the lowest %s, in each of the %s scenarios by more than repeating the runs changes; so few scenarios do not show that it would be so against %s on other workloads.",
+			mode, strong(c.leader), what, word(fmt.Sprint(c.inEach)), strong(strings.Join(c.tied, ", ")))
+	case len(c.tied) > 0:
 		line = prose("%s: a tie. %s has the lowest %s by ratios within scenarios, but the measurements do not separate it from %s; choose among them on other grounds.",
 			mode, strong(c.leader), what, strong(strings.Join(c.tied, ", ")))
 	}

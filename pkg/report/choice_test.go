@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/banterhearts/bh/pkg/compare"
 	"github.com/banterhearts/bh/pkg/cost"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/units"
@@ -58,6 +59,28 @@ func TestRecommendationsFollowTheResults(t *testing.T) {
 			if strings.Contains(got, not) {
 				t.Errorf("%s: saw %q in\n%s", c.name, not, got)
 			}
+		}
+	}
+}
+
+// TestBetterInEachScenario: a leader that is lower everywhere by more than noise is not called tied, one scenario within noise
+// is enough for it, and the order of a pair makes no difference.
+func TestBetterInEachScenario(t *testing.T) {
+	ratio := func(low, high float64) compare.ScenarioRatio {
+		return compare.ScenarioRatio{CILower: &low, CIUpper: &high}
+	}
+	pairs := []compare.PairRatio{
+		{A: "first", B: "x", PerScenario: []compare.ScenarioRatio{ratio(0.4, 0.5), ratio(0.7, 0.99), ratio(0.1, 0.2)}},
+		{A: "a", B: "first", PerScenario: []compare.ScenarioRatio{ratio(1.01, 1.5), ratio(2, 3)}},
+		{A: "first", B: "near", PerScenario: []compare.ScenarioRatio{ratio(0.4, 0.5), ratio(0.9, 1.01)}},
+		{A: "first", B: "once", PerScenario: []compare.ScenarioRatio{{Absent: "one run"}}},
+	}
+	for _, c := range []struct {
+		others string
+		want   int
+	}{{"x", 3}, {"a", 2}, {"x a", 2}, {"x near", 0}, {"near", 0}, {"once", 0}, {"unknown", 0}, {"", 0}} {
+		if got := betterInEach(pairs, "first", strings.Fields(c.others)); got != c.want {
+			t.Errorf("%q: saw %d, want %d", c.others, got, c.want)
 		}
 	}
 }

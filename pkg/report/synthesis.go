@@ -35,6 +35,8 @@ func (d *data) cheapestAnswer() Line {
 			s += ", the only one with results"
 		case c.doubt != "":
 			s += ", untested"
+		case c.inEach > 0:
+			s += fmt.Sprintf(", lowest in each of %d scenarios but not shown to be so elsewhere against %s", c.inEach, strings.Join(c.tied, ", "))
 		case len(c.tied) > 0:
 			s += ", tied with " + strings.Join(c.tied, ", ")
 		default:
