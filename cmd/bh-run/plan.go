@@ -1,7 +1,6 @@
 package main
 
 import (
-
 	urfave "github.com/urfave/cli/v2"
 
 	"github.com/banterhearts/bh/pkg/cli"
