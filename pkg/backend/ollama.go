@@ -130,9 +130,9 @@ func (e *ollamaEngine) rehearse(j *remoteJob, r rehearsal) error {
 		return err
 	}
 	for i := range j.answers {
-		if got := j.answers[i].prompt; got != r.tokens[i] {
+		if got := j.answers[i].prompt; got != j.prompts.lengths[i] {
 			return &Unavailable{Reason: PromptUnsupported,
-				Detail: fmt.Sprintf("sequence %d: the server counts %d tokens, want %d", i+1, got, r.tokens[i])}
+				Detail: fmt.Sprintf("sequence %d: the server counts %d tokens, want %d", i+1, got, j.prompts.lengths[i])}
 		}
 		if _, _, err := j.count(i, r.asked); err != nil {
 			return err

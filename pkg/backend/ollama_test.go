@@ -113,9 +113,9 @@ func TestOllamaGetsTheModelOnce(t *testing.T) {
 	}
 }
 
-func TestOllamaRefusesOtherWeights(t *testing.T) {
-	startOllama(t, 1)
-	f := tinyModel(t)
+// damageGGUF changes one bit of the model's GGUF, and not its length.
+func damageGGUF(t *testing.T, f *model.Folder) {
+	t.Helper()
 	data, err := os.ReadFile(f.GGUFPath())
 	if err != nil {
 		t.Fatal(err)
@@ -124,6 +124,12 @@ func TestOllamaRefusesOtherWeights(t *testing.T) {
 	if err := os.WriteFile(f.GGUFPath(), data, 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+func TestOllamaRefusesOtherWeights(t *testing.T) {
+	startOllama(t, 1)
+	f := tinyModel(t)
+	damageGGUF(t, f)
 	b, _ := Lookup("ollama")
 	var missing *Unavailable
 	if _, err := b.Open(t.Context(), Spec{ModelDir: f.Dir, Precision: "fp32", Threads: 1}); !errors.As(err, &missing) || missing.Reason != ModelFailed {
@@ -263,14 +269,7 @@ func TestOllamaSeesAChangedGGUF(t *testing.T) {
 	if err := open("ollama"); err != nil || m.uploads != 1 {
 		t.Fatalf("saw %d uploads, %v", m.uploads, err)
 	}
-	data, err := os.ReadFile(f.GGUFPath())
-	if err != nil {
-		t.Fatal(err)
-	}
-	data[len(data)-1] ^= 1
-	if err := os.WriteFile(f.GGUFPath(), data, 0o600); err != nil {
-		t.Fatal(err)
-	}
+	damageGGUF(t, f)
 	t.Setenv(EnvOpenAIURL, m.URL)
 	t.Setenv(EnvOpenAIModel, "")
 	for _, name := range []string{"ollama", "openai"} {

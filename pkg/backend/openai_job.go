@@ -106,7 +106,7 @@ func (e *openaiEngine) rehearse(j *remoteJob, r rehearsal) error {
 	}
 	for i := range j.answers {
 		a := &j.answers[i]
-		if err := e.checkCount(j, i, a.prompt, r.tokens[i]); err != nil {
+		if err := e.checkCount(j, i, a.prompt, j.prompts.lengths[i]); err != nil {
 			return err
 		}
 		known := identity{text: string(a.text)}

@@ -118,21 +118,13 @@ func withCalibration(ctx context.Context, info map[string]string) error {
 	return nil
 }
 
-// promptText is the prompt of sequence i as text, and the number of its tokens.
-func promptText(p workload.Prompt, i int) (text string, tokens int64, err error) {
+// promptText is the prompt of sequence i as text.
+func promptText(p workload.Prompt, i int) (string, error) {
 	if i >= len(p.Texts) || p.Texts[i] == "" {
-		return "", 0, &Unavailable{Reason: PromptUnsupported,
+		return "", &Unavailable{Reason: PromptUnsupported,
 			Detail: fmt.Sprintf("sequence %d: no text encodes to exactly its tokens, and the server takes text", i+1)}
 	}
-	return p.Texts[i], realTokens(p.Mask[i]), nil
-}
-
-// realTokens is the number of tokens of a sequence, padding left out.
-func realTokens(mask []int64) (n int64) {
-	for _, real := range mask {
-		n += real
-	}
-	return n
+	return p.Texts[i], nil
 }
 
 // answer is one answer of a server, taken down as it arrives. Times are since the run began.

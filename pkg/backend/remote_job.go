@@ -45,7 +45,7 @@ const unknownTokens = -1
 type prompts struct {
 	first   map[int64]bool // the first token of each
 	number  int            // of requests that are in flight at once
-	lengths []int64        // of each, in tokens
+	lengths []int64        // of each, in tokens as we count them
 	// computed and found are how long a server took for them, by its own clock, when they were not in its cache and when
 	// they were; 0 where that is not known.
 	computed, found time.Duration
@@ -91,7 +91,7 @@ func newRemoteJob(ctx context.Context, task Task, eos int64) *remoteJob {
 		itl: make([]time.Duration, 0, newTokensOf(task)), requests: make([]time.Duration, 0, batch),
 		ids: make([]int64, 0, batch*(newTokensOf(task)+1))}
 	for i, mask := range task.Prompt.Mask {
-		j.prompts.lengths = append(j.prompts.lengths, realTokens(mask))
+		j.prompts.lengths = append(j.prompts.lengths, task.Prompt.Length(i))
 		j.prompts.first[task.Prompt.IDs[i][max(0, slices.Index(mask, 1))]] = true
 	}
 	return j
@@ -100,15 +100,14 @@ func newRemoteJob(ctx context.Context, task Task, eos int64) *remoteJob {
 // rehearsal is what is asked before the first run, to see that the server counts the same tokens as we do.
 type rehearsal struct {
 	questions []question
-	tokens    []int64 // of each prompt, as we count them
-	asked     int64   // new tokens of each sequence
+	asked     int64 // new tokens of each sequence
 }
 
 // fill gives the job its questions, and returns those of the rehearsal, for so many new tokens. Ask makes both for sequence i.
 func (j *remoteJob) fill(p workload.Prompt, asked int64, ask func(i int, text string) (run, rehearse question, err error)) (rehearsal, error) {
 	r := rehearsal{asked: asked}
 	for i := range p.Batch() {
-		text, tokens, err := promptText(p, i)
+		text, err := promptText(p, i)
 		if err != nil {
 			return rehearsal{}, err
 		}
@@ -117,7 +116,7 @@ func (j *remoteJob) fill(p workload.Prompt, asked int64, ask func(i int, text st
 			return rehearsal{}, err
 		}
 		j.questions = append(j.questions, run)
-		r.questions, r.tokens = append(r.questions, rehearse), append(r.tokens, tokens)
+		r.questions = append(r.questions, rehearse)
 	}
 	return r, nil
 }

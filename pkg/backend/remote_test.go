@@ -318,14 +318,14 @@ func TestErrorsWhileOpening(t *testing.T) {
 
 func TestPromptText(t *testing.T) {
 	p := workload.Prompt{IDs: [][]int64{{50256, 5, 6}, {7, 8, 9}}, Mask: [][]int64{{0, 1, 1}, {1, 1, 1}}, Texts: []string{"&'", ""}}
-	if text, n, err := promptText(p, 0); err != nil || text != "&'" || n != 2 {
-		t.Errorf("saw %q, %d, %v", text, n, err)
+	if text, err := promptText(p, 0); err != nil || text != "&'" || p.Length(0) != 2 {
+		t.Errorf("saw %q, %d, %v", text, p.Length(0), err)
 	}
 	var missing *Unavailable
-	if _, _, err := promptText(p, 1); !errors.As(err, &missing) || missing.Reason != PromptUnsupported {
+	if _, err := promptText(p, 1); !errors.As(err, &missing) || missing.Reason != PromptUnsupported {
 		t.Errorf("no text: saw %v", err)
 	}
-	if _, _, err := promptText(workload.Prompt{IDs: p.IDs, Mask: p.Mask}, 0); !errors.As(err, &missing) {
+	if _, err := promptText(workload.Prompt{IDs: p.IDs, Mask: p.Mask}, 0); !errors.As(err, &missing) {
 		t.Errorf("no texts: saw %v", err)
 	}
 }

@@ -164,10 +164,8 @@ func processedBy(engine backend.Engine, p workload.Prompt) int64 {
 		return int64(p.Batch() * p.Tokens())
 	}
 	var n int64
-	for _, row := range p.Mask {
-		for _, real := range row {
-			n += real
-		}
+	for i := range p.Batch() {
+		n += p.Length(i)
 	}
 	return n
 }

@@ -31,6 +31,14 @@ func (p Prompt) Slice(from, to int) Prompt {
 	return out
 }
 
+// Length is the number of tokens of sequence i, padding left out.
+func (p Prompt) Length(i int) (n int64) {
+	for _, real := range p.Mask[i] {
+		n += real
+	}
+	return n
+}
+
 // Tokens is the padded length.
 func (p Prompt) Tokens() int {
 	if len(p.IDs) == 0 {
