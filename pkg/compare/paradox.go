@@ -300,7 +300,7 @@ func (p *Paradox) where() string {
 	}
 	parts := make([]string, len(p.Stretches))
 	for i, st := range p.Stretches {
-		parts[i] = fmt.Sprintf("%s by %.3g ms on average from percentile %.1f to %.1f", st.First, st.MeanGap, st.From, st.To)
+		parts[i] = fmt.Sprintf("%s by %.4g ms on average from percentile %.1f to %.1f", st.First, st.MeanGap, st.From, st.To)
 	}
 	return "Lower is " + strings.Join(parts, ", ") + "."
 }
