@@ -82,6 +82,19 @@ type Run struct {
 	GPUTempMeanC    *units.Celsius `json:"gpu_temp_mean_c"`
 	GPUMemMeanBytes *units.Bytes   `json:"gpu_mem_mean_bytes"`
 	GPUUtilMeanPct  *units.Percent `json:"gpu_util_mean_pct"`
+
+	EnergyErrorJoules    *units.Joules         `json:"energy_error_joules"`    // half-width of the 95% bound on what sampling adds to energy_joules
+	EnergyMarginalJoules *units.Joules         `json:"energy_marginal_joules"` // energy_joules less what the device draws idle
+	IdleBeforeW          *units.Watts          `json:"idle_before_w"`          // of the device that did the work, before the run's session
+	IdleAfterW           *units.Watts          `json:"idle_after_w"`           // and after it
+	JoulesPerToken       *units.JoulesPerToken `json:"joules_per_token"`       // of the tokens that throughput counts
+	TokensPerKWh         *units.TokensPerKWh   `json:"tokens_per_kwh"`         //
+	PowerPeakW           *units.Watts          `json:"power_peak_w"`           // the highest reading in the window
+	ThrottledPct         *units.Percent        `json:"throttled_pct"`          // share of the window in which the device slowed down for heat or power
+	MemMeanBytes         *units.Bytes          `json:"mem_mean_bytes"`         // resident memory of the worker's process tree
+	MemPeakBytes         *units.Bytes          `json:"mem_peak_bytes"`         // the highest of it in the window
+	GPUMemPeakBytes      *units.Bytes          `json:"gpu_mem_peak_bytes"`     //
+	CPUTimeNS            *int64                `json:"cpu_time_ns"`            // CPU time of the worker's process tree
 }
 
 var _ Record = (*Run)(nil)
@@ -171,6 +184,7 @@ func (r *Run) validateMeasured(c *checker) {
 	nonNegative(c, "cpu_power_mean_w", r.CPUPowerMeanW)
 	finite(c, "gpu_temp_mean_c", r.GPUTempMeanC)
 	nonNegative(c, "gpu_util_mean_pct", r.GPUUtilMeanPct)
+	r.validateResources(c)
 }
 
 // validateCircumstances checks what was noted beside the times.
@@ -186,6 +200,23 @@ func (r *Run) validateCircumstances(c *checker) {
 	nonNegative(c, "foreign_cpu_pct", r.ForeignCPUPct)
 }
 
+// validateResources checks what the join with telemetry adds beside energy and power. Marginal energy may be negative:
+// a device can draw less while it works than it drew idle, where other work ended meanwhile.
+func (r *Run) validateResources(c *checker) {
+	nonNegative(c, "energy_error_joules", r.EnergyErrorJoules)
+	finite(c, "energy_marginal_joules", r.EnergyMarginalJoules)
+	nonNegative(c, "idle_before_w", r.IdleBeforeW)
+	nonNegative(c, "idle_after_w", r.IdleAfterW)
+	nonNegative(c, "joules_per_token", r.JoulesPerToken)
+	nonNegative(c, "tokens_per_kwh", r.TokensPerKWh)
+	nonNegative(c, "power_peak_w", r.PowerPeakW)
+	nonNegative(c, "throttled_pct", r.ThrottledPct)
+	nonNegative(c, "mem_mean_bytes", r.MemMeanBytes)
+	nonNegative(c, "mem_peak_bytes", r.MemPeakBytes)
+	nonNegative(c, "gpu_mem_peak_bytes", r.GPUMemPeakBytes)
+	nonNegative(c, "cpu_time_ns", r.CPUTimeNS)
+}
+
 // validateAbsent checks a run that did not end ok: a reason, and nothing that looks like a measurement.
 func (r *Run) validateAbsent(c *checker) {
 	if r.Reason == "" {
@@ -198,4 +229,5 @@ func (r *Run) validateAbsent(c *checker) {
 	absent(c, "throughput_tok_s", r.ThroughputTokS)
 	absent(c, "energy_joules", r.EnergyJoules)
 	absent(c, "power_mean_w", r.PowerMeanW)
+	absent(c, "joules_per_token", r.JoulesPerToken)
 }

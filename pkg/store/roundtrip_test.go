@@ -113,7 +113,7 @@ func validRun(t *rapid.T, r *record.Run, i int) {
 	if rapid.Bool().Draw(t, "degraded") {
 		r.Status, r.Reason = record.Degraded, r.Reason+"r"
 		r.LatencyNS, r.TTFTNS, r.TokensProcessed, r.TokensGenerated = nil, nil, nil, nil
-		r.ThroughputTokS, r.EnergyJoules, r.PowerMeanW = nil, nil, nil
+		r.ThroughputTokS, r.EnergyJoules, r.PowerMeanW, r.JoulesPerToken = nil, nil, nil, nil
 	}
 }
 

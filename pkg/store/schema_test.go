@@ -39,6 +39,7 @@ var unitNames = map[reflect.Type]string{
 	reflect.TypeFor[units.Tokens]():          "tokens",
 	reflect.TypeFor[units.TokensPerSecond](): "tokens per second",
 	reflect.TypeFor[units.TokensPerKWh]():    "tokens per kilowatt hour",
+	reflect.TypeFor[units.JoulesPerToken]():  "joules per token",
 	reflect.TypeFor[units.Milliseconds]():    "milliseconds",
 	reflect.TypeFor[units.Hours]():           "hours",
 	reflect.TypeFor[units.USD]():             "US dollars",

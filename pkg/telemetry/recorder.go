@@ -85,6 +85,13 @@ func (r *Recorder) fail(e *SourceError) {
 	r.failures = append(r.failures, Failure{Source: e.Source, Times: 1, First: e.Err})
 }
 
+// Track tells the sources which processes are measured.
+func (r *Recorder) Track(pids ...int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.set.Track(pids)
+}
+
 // Drain returns the samples taken since the last Drain, in order of time, and forgets them.
 func (r *Recorder) Drain() []record.Sample {
 	r.mu.Lock()

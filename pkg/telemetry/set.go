@@ -129,6 +129,15 @@ func (s *Set) Sample(now time.Time) ([]record.Sample, error) {
 	return dst, errors.Join(errs...)
 }
 
+// Track tells every source that asks which processes are measured.
+func (s *Set) Track(pids []int) {
+	for _, src := range s.sources {
+		if t, ok := src.(Tracker); ok {
+			t.Track(pids)
+		}
+	}
+}
+
 // Close closes every source.
 func (s *Set) Close() error {
 	var errs []error

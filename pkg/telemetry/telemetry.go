@@ -40,6 +40,18 @@ type Source interface {
 	Close() error
 }
 
+// Tracker is a Source that tells the processes which are measured from others.
+type Tracker interface {
+	// Track makes the given processes and their descendants, from now on, the ones that are measured; none ends it.
+	Track(pids []int)
+}
+
+// Resolution is how often a device updates what a source reads; 0 where that is not known or there is no such reading.
+type Resolution struct{ Counter, Power time.Duration }
+
+// Resolver is a Source that knows the resolution of its devices, by name ("gpu:0").
+type Resolver interface{ Resolution() map[string]Resolution }
+
 // Environment is the machine to read.
 type Environment struct {
 	Root string // folder that /proc and /sys are read below; "" means "/". A container's view of its host, or a fixture.

@@ -18,6 +18,7 @@ type (
 	Tokens           int64   // model tokens
 	TokensPerSecond  float64 // throughput
 	TokensPerKWh     float64 // energy efficiency
+	JoulesPerToken   float64 // energy of one token
 	Milliseconds     float64 // latency, as tables show it
 	Seconds          float64 // duration
 	Hours            float64 // duration
