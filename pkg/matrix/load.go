@@ -9,6 +9,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/goccy/go-yaml"
@@ -55,7 +56,8 @@ func Parse(name string, data []byte) (*Matrix, error) {
 	}
 	m := &Matrix{
 		Model: DefaultModel, Seed: DefaultSeed, Repetitions: DefaultRepetitions, Sessions: DefaultSessions, Warmups: DefaultWarmups,
-		Order: DefaultOrder, MaxNewTokens: DefaultMaxNew, MinWindow: DefaultMinWindow, Timeout: DefaultTimeout,
+		Order: DefaultOrder, MaxNewTokens: DefaultMaxNew, MinWindow: DefaultMinWindow,
+		MaxWindow: DefaultMaxWindow, Idle: DefaultIdle, Timeout: DefaultTimeout,
 		source: source{name: name, file: file},
 	}
 	if err := yaml.UnmarshalWithOptions(data, m, yaml.Strict()); err != nil {
@@ -153,6 +155,7 @@ const (
 	maxRepetitions = 1_000_000
 	maxSessions    = 1000
 	maxTemperature = 100
+	maxIdle        = time.Hour
 )
 
 // nameForm is what experiment, backend and scenario names look like: they end up in run ids, file names and tables.
@@ -207,6 +210,12 @@ func (m *Matrix) validate() error {
 	f.between("max_new_tokens", int64(m.MaxNewTokens), 1, maxTokens)
 	if m.MinWindow < 0 {
 		f.add("min_window", m.MinWindow.String(), "a duration of at least 0s, such as 500ms")
+	}
+	if m.MaxWindow < 0 {
+		f.add("max_window", m.MaxWindow.String(), "a duration of at least 0s, such as 10s")
+	}
+	if m.Idle < 0 || m.Idle > maxIdle {
+		f.add("idle", m.Idle.String(), "a duration from 0s to "+maxIdle.String())
 	}
 	if m.Cooldown < 0 {
 		f.add("cooldown", m.Cooldown.String(), "a duration of at least 0s, such as 1m")

@@ -52,6 +52,29 @@ func TestParseDuration(t *testing.T) {
 	}
 }
 
+// TestWindow: the sensors lengthen a window, up to the two limits; a window of one run stays one.
+func TestWindow(t *testing.T) {
+	m, err := Parse("m.yaml", []byte(good+"min_window: 1s\nmax_window: 8s\ntimeout: 12s\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for resolution, want := range map[time.Duration]time.Duration{
+		0: time.Second, 200 * time.Millisecond: time.Second, 5 * time.Second: 5 * time.Second, 7 * time.Second: 6 * time.Second,
+	} {
+		if got := m.Window(resolution); got != want {
+			t.Errorf("%s: saw %s, want %s", resolution, got, want)
+		}
+	}
+	m.MaxWindow = 0
+	if got := m.Window(5 * time.Second); got != time.Second {
+		t.Errorf("never lengthened: saw %s", got)
+	}
+	m.MinWindow, m.MaxWindow = 0, time.Minute
+	if got := m.Window(5 * time.Second); got != 0 {
+		t.Errorf("one run per window: saw %s", got)
+	}
+}
+
 // TestFaults checks that every error names file, line, column, field, what it saw and what it wants.
 func TestFaults(t *testing.T) {
 	replace := func(old, new string) string {
@@ -64,32 +87,35 @@ func TestFaults(t *testing.T) {
 		yaml string
 		want []string
 	}{
-		"unknown field":     {replace("repetitions: 3", "repetition: 3"), []string{"m.yaml:2:1", "repetition", "unknown field"}},
-		"wrong type":        {replace("repetitions: 3", "repetitions: many"), []string{"m.yaml:2:14", "many"}},
-		"zero repetitions":  {replace("repetitions: 3", "repetitions: 0"), []string{"m.yaml:2:14", "repetitions", "saw 0", "want an integer from 1"}},
-		"negative batch":    {replace("batch_size: 1", "batch_size: -4"), []string{"m.yaml:8:29", "scenarios[0].batch_size", "saw -4"}},
-		"zero tokens":       {replace("prompt_tokens: 11", "prompt_tokens: 0"), []string{"m.yaml:8:47", "scenarios[0].prompt_tokens", "saw 0"}},
-		"unknown mode":      {replace("[prefill, generate]", "[prefill, decode]"), []string{"m.yaml:3:18", "modes[1]", `saw "decode"`, "generate-cached"}},
-		"mode twice":        {replace("[prefill, generate]", "[prefill, prefill]"), []string{"m.yaml:3:18", "modes[1]", "once"}},
-		"unknown order":     {good + "order: random\n", []string{"m.yaml:10:8", "order", `saw "random"`, "interleaved"}},
-		"no backends":       {replace("  - onnxruntime-cpu\n  - {name: other, precision: fp16, threads: 2, settings: {b: \"2\", a: \"1\"}}\n", "  []\n"), []string{"backends", "saw nothing"}},
-		"backend twice":     {replace("  - onnxruntime-cpu\n", "  - a\n  - a\n"), []string{"backends[1]", "once"}},
-		"scenario twice":    {replace("name: text", "name: one"), []string{"scenarios[1].name", "once"}},
-		"odd name":          {replace("name: one", "name: 'a/../b'"), []string{"m.yaml:8:12", "scenarios[0].name", `saw "a/../b"`}},
-		"no experiment":     {replace("experiment: demo\n", ""), []string{"m.yaml", "experiment", "saw nothing"}},
-		"both kinds":        {replace("prompts: [", "prompt_tokens: 3, prompts: ["), []string{"scenarios[1].prompt_tokens", "not both"}},
-		"empty prompt":      {replace(`"Hello, world!", "Hi"`, `""`), []string{"m.yaml:9:28: scenarios[1].prompts[0]: saw no text, want a text of at least one token"}},
-		"no concurrency":    {replace("batch_size: 1", "concurrency: 0"), []string{"m.yaml:8:30: scenarios[0].concurrency: saw 0, want an integer from 1"}},
-		"no batch":          {replace("batch_size: 1", "batch_size: 0"), []string{"m.yaml:8:29: scenarios[0].batch_size: saw 0"}},
-		"no batch of texts": {replace("prompts: [", "batch_size: 0, prompts: ["), []string{"scenarios[1].batch_size: saw 0"}},
-		"odd in a scenario": {replace("batch_size: 1", "batch: 1"), []string{"m.yaml:8:17", "batch", "unknown field"}},
-		"no duration":       {good + "cooldown: 5\n", []string{`m.yaml:10:11: cooldown: saw "5", want a duration, such as 500ms`}},
-		"no number":         {replace("batch_size: 1", "batch_size: many"), []string{`m.yaml:8:29: scenarios[0].batch_size: saw "many", want an integer`}},
-		"timeout too short": {good + "timeout: 1ms\n", []string{"m.yaml:10:10", "timeout", "saw 1ms"}},
-		"negative window":   {good + "min_window: -1s\n", []string{"m.yaml:10:13", "min_window", "saw -1s"}},
-		"not YAML":          {"experiment: [", []string{"m.yaml:1"}},
-		"a list":            {"- a\n- b\n", []string{"m.yaml:1"}},
-		"empty":             {" \n", []string{"m.yaml", "empty"}},
+		"unknown field":        {replace("repetitions: 3", "repetition: 3"), []string{"m.yaml:2:1", "repetition", "unknown field"}},
+		"wrong type":           {replace("repetitions: 3", "repetitions: many"), []string{"m.yaml:2:14", "many"}},
+		"zero repetitions":     {replace("repetitions: 3", "repetitions: 0"), []string{"m.yaml:2:14", "repetitions", "saw 0", "want an integer from 1"}},
+		"negative batch":       {replace("batch_size: 1", "batch_size: -4"), []string{"m.yaml:8:29", "scenarios[0].batch_size", "saw -4"}},
+		"zero tokens":          {replace("prompt_tokens: 11", "prompt_tokens: 0"), []string{"m.yaml:8:47", "scenarios[0].prompt_tokens", "saw 0"}},
+		"unknown mode":         {replace("[prefill, generate]", "[prefill, decode]"), []string{"m.yaml:3:18", "modes[1]", `saw "decode"`, "generate-cached"}},
+		"mode twice":           {replace("[prefill, generate]", "[prefill, prefill]"), []string{"m.yaml:3:18", "modes[1]", "once"}},
+		"unknown order":        {good + "order: random\n", []string{"m.yaml:10:8", "order", `saw "random"`, "interleaved"}},
+		"no backends":          {replace("  - onnxruntime-cpu\n  - {name: other, precision: fp16, threads: 2, settings: {b: \"2\", a: \"1\"}}\n", "  []\n"), []string{"backends", "saw nothing"}},
+		"backend twice":        {replace("  - onnxruntime-cpu\n", "  - a\n  - a\n"), []string{"backends[1]", "once"}},
+		"scenario twice":       {replace("name: text", "name: one"), []string{"scenarios[1].name", "once"}},
+		"odd name":             {replace("name: one", "name: 'a/../b'"), []string{"m.yaml:8:12", "scenarios[0].name", `saw "a/../b"`}},
+		"no experiment":        {replace("experiment: demo\n", ""), []string{"m.yaml", "experiment", "saw nothing"}},
+		"both kinds":           {replace("prompts: [", "prompt_tokens: 3, prompts: ["), []string{"scenarios[1].prompt_tokens", "not both"}},
+		"empty prompt":         {replace(`"Hello, world!", "Hi"`, `""`), []string{"m.yaml:9:28: scenarios[1].prompts[0]: saw no text, want a text of at least one token"}},
+		"no concurrency":       {replace("batch_size: 1", "concurrency: 0"), []string{"m.yaml:8:30: scenarios[0].concurrency: saw 0, want an integer from 1"}},
+		"no batch":             {replace("batch_size: 1", "batch_size: 0"), []string{"m.yaml:8:29: scenarios[0].batch_size: saw 0"}},
+		"no batch of texts":    {replace("prompts: [", "batch_size: 0, prompts: ["), []string{"scenarios[1].batch_size: saw 0"}},
+		"odd in a scenario":    {replace("batch_size: 1", "batch: 1"), []string{"m.yaml:8:17", "batch", "unknown field"}},
+		"negative idle":        {good + "idle: -1s\n", []string{`m.yaml:10:7: idle: saw -1s, want a duration from 0s to 1h0m0s`}},
+		"long idle":            {good + "idle: 2h\n", []string{`m.yaml:10:7: idle: saw 2h0m0s, want a duration from 0s to 1h0m0s`}},
+		"negative lengthening": {good + "max_window: -1s\n", []string{`m.yaml:10:13: max_window: saw -1s, want a duration of at least 0s, such as 10s`}},
+		"no duration":          {good + "cooldown: 5\n", []string{`m.yaml:10:11: cooldown: saw "5", want a duration, such as 500ms`}},
+		"no number":            {replace("batch_size: 1", "batch_size: many"), []string{`m.yaml:8:29: scenarios[0].batch_size: saw "many", want an integer`}},
+		"timeout too short":    {good + "timeout: 1ms\n", []string{"m.yaml:10:10", "timeout", "saw 1ms"}},
+		"negative window":      {good + "min_window: -1s\n", []string{"m.yaml:10:13", "min_window", "saw -1s"}},
+		"not YAML":             {"experiment: [", []string{"m.yaml:1"}},
+		"a list":               {"- a\n- b\n", []string{"m.yaml:1"}},
+		"empty":                {" \n", []string{"m.yaml", "empty"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse("m.yaml", []byte(c.yaml))

@@ -35,6 +35,12 @@ const (
 	// DefaultMinWindow is how long a measured window lasts at least; a shorter run is repeated inside it. At the default
 	// sampling interval of 50 ms it holds ten power samples, what grade B asks for.
 	DefaultMinWindow = 500 * time.Millisecond
+	// DefaultMaxWindow is how far a window is lengthened at most for sensors that update more slowly than that: ten updates
+	// of one that does so once a second, as the controllers of servers do.
+	DefaultMaxWindow = 10 * time.Second
+	// DefaultIdle is how long the machine is left alone before each worker and after the last one to learn what it draws
+	// idle: two of the 1 s means that many GPUs report.
+	DefaultIdle = 2 * time.Second
 	// DefaultTimeout is how long one window may last before its worker is killed.
 	DefaultTimeout = 2 * time.Minute
 )
@@ -53,6 +59,8 @@ type Matrix struct {
 	Modes        []record.Mode `yaml:"modes" json:"modes"`                   // default: all
 	MaxNewTokens units.Tokens  `yaml:"max_new_tokens" json:"max_new_tokens"` // per sequence, in the generate modes
 	MinWindow    time.Duration `yaml:"min_window" json:"min_window_ns"`      // 0: every window is one run
+	MaxWindow    time.Duration `yaml:"max_window" json:"max_window_ns"`      // how far min_window is lengthened at most for slow sensors; 0: not at all
+	Idle         time.Duration `yaml:"idle" json:"idle_ns"`                  // before each worker and after the last, alone, for idle power; 0: none
 	Timeout      time.Duration `yaml:"timeout" json:"timeout_ns"`            // of one window
 	Threads      int           `yaml:"threads" json:"threads"`               // intra-op, for every backend; 0: the physical CPUs it may use
 	Backends     []Backend     `yaml:"backends" json:"backends"`
@@ -77,6 +85,15 @@ type Scenario struct {
 	PromptTokens units.Tokens `yaml:"prompt_tokens" json:"prompt_tokens"`   // per sequence; given, or counted from Prompts
 	Prompts      []string     `yaml:"prompts" json:"prompts,omitempty"`     // text, instead of prompt_tokens
 	MaxNewTokens units.Tokens `yaml:"max_new_tokens" json:"max_new_tokens"` // 0: the matrix's
+}
+
+// Window is how long a window lasts at least where the sensors need resolution: min_window, lengthened up to max_window and
+// half the timeout. A matrix with min_window 0 wants one run per window, whatever the sensors can tell of it.
+func (m *Matrix) Window(resolution time.Duration) time.Duration {
+	if m.MinWindow == 0 {
+		return 0
+	}
+	return max(m.MinWindow, min(resolution, m.MaxWindow, m.Timeout/2))
 }
 
 // SettingsString is the canonical form of the settings, as the records carry it: k=v,k=v in key order.
