@@ -7,26 +7,44 @@ import (
 	"time"
 
 	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
 )
 
 // The interval of a Recorder. The default gives the ten samples that grade B wants in a window of half a second; below
-// the minimum, reading costs more than it tells (RAPL itself updates about every millisecond, NVML every 20 or more).
+// the minimum, reading costs more than it tells (NVML updates every 20 ms or more), and above the maximum even slow loads
+// slip through between two samples.
 const (
 	DefaultInterval = 50 * time.Millisecond
-	MinInterval     = 5 * time.Millisecond
+	MinInterval     = 10 * time.Millisecond
+	MaxInterval     = 10 * time.Second
 )
 
-// Recorder sweeps a Set at an interval and keeps the samples until they are drained. All methods may be called from any
-// goroutine.
+// Recorder sweeps a Set at an interval and keeps the samples until they are drained. Each sweep begins with a row of the
+// recorder itself (record.SourceRecorder): how late it was, how many were missed before it, what recording has cost. All
+// methods may be called from any goroutine.
 type Recorder struct {
 	set  *Set
+	line timeline
 	stop context.CancelFunc
 	done chan struct{}
 
 	mu       sync.Mutex // one sweep at a time; guards what follows
+	plan     plan
+	first    usage          // of this process when the recording began
+	took     *time.Duration // by the sweep before; nil at first
 	samples  []record.Sample
 	failures []Failure
+	power    map[deviceKey]Resolution // the devices that power was read of
 }
+
+// usage is what a process has cost.
+type usage struct {
+	cpu     time.Duration
+	wakeups int64
+}
+
+// deviceKey names a device of a source.
+type deviceKey struct{ source, device string }
 
 // Failure is how often one source failed, and how it failed first.
 type Failure struct {
@@ -39,40 +57,80 @@ func (f Failure) String() string {
 	return fmt.Sprintf("source %s failed %d times, first: %v", f.Source, f.Times, f.First)
 }
 
-// Start sweeps set at once and then at every interval, until ctx ends or Stop is called. The interval is kept by the
-// monotonic clock; sweeps that a stalled machine missed are skipped, not made up for. The caller closes set after Stop.
+// Start sweeps set at once and then at every interval, until ctx ends or Stop is called. Sweep k is due k intervals after
+// the first by the monotonic clock; sweeps that a stalled or suspended machine missed are counted in the row of the next
+// one, and not made up for. The caller closes set after Stop.
 func Start(ctx context.Context, set *Set, interval time.Duration) *Recorder {
 	ctx, stop := context.WithCancel(ctx)
-	r := &Recorder{set: set, stop: stop, done: make(chan struct{})}
-	r.Now()
-	go r.loop(ctx, interval)
+	r := &Recorder{set: set, line: newTimeline(), stop: stop, done: make(chan struct{}),
+		plan: plan{interval: interval}, power: map[deviceKey]Resolution{}}
+	r.first, _ = ownUsage()
+	r.sweep(true, "")
+	go r.loop(ctx)
 	return r
 }
 
-func (r *Recorder) loop(ctx context.Context, interval time.Duration) {
+func (r *Recorder) loop(ctx context.Context) {
 	defer close(r.done)
-	t := time.NewTicker(interval)
+	t := time.NewTimer(r.wait())
 	defer t.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-t.C:
-			r.Now()
+			r.sweep(true, "")
+			t.Reset(r.wait())
 		}
 	}
 }
 
-// Now sweeps at once and returns when the readings are in. Called at both edges of a measured window it makes the window
-// exact for sources with an energy counter, however short the window is.
-func (r *Recorder) Now() {
+func (r *Recorder) wait() time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	got, err := r.set.Sample(time.Now())
-	r.samples = append(r.samples, got...)
+	return r.plan.wait(r.line.now())
+}
+
+// Now sweeps at once and returns when the readings are in. Called at both edges of a measured window it makes the window
+// exact for sources with an energy counter, however short the window is.
+func (r *Recorder) Now() { r.sweep(false, "") }
+
+// Mark writes down that something begins or ends now (record.EventIdleBegin and others), with a sweep of all sensors.
+func (r *Recorder) Mark(event string) { r.sweep(false, event) }
+
+// sweep reads all sources; planned ones are in the plan, the others on demand.
+func (r *Recorder) sweep(planned bool, event string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	begin := r.line.now()
+	own := r.own(begin)
+	own.Event = event
+	if planned {
+		late, missed := r.plan.take(begin)
+		own.LateNS, own.Missed = units.Ptr(int64(late)), &missed
+	}
+	got, err := r.set.Sample(r.line.at(begin))
+	r.samples = append(append(r.samples, own), got...)
 	for _, e := range SourceErrors(err) {
 		r.fail(e)
 	}
+	for i := range got {
+		r.note(&got[i])
+	}
+	r.took = units.Ptr(r.line.now().since - begin.since)
+}
+
+// own is the recorder's row of the sweep that begins now.
+func (r *Recorder) own(begin instant) record.Sample {
+	s := Environment{Host: r.set.host}.sample(r.line.at(begin), record.SourceRecorder, record.RecorderDevice)
+	s.WallOffsetNS = units.Ptr(r.line.offset(begin))
+	if r.took != nil {
+		s.SweepNS = units.Ptr(int64(*r.took))
+	}
+	if u, ok := ownUsage(); ok {
+		s.CPUTimeNS, s.Wakeups = units.Ptr(int64(u.cpu-r.first.cpu)), units.Ptr(u.wakeups-r.first.wakeups)
+	}
+	return s
 }
 
 func (r *Recorder) fail(e *SourceError) {
@@ -92,7 +150,7 @@ func (r *Recorder) Track(pids ...int) {
 	r.set.Track(pids)
 }
 
-// Drain returns the samples taken since the last Drain, in order of time, and forgets them.
+// Drain returns the samples taken since the last Drain, whole sweeps in order of time, and forgets them.
 func (r *Recorder) Drain() []record.Sample {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 
 // Set is the sources that a machine has, opened.
 type Set struct {
+	host     string // the `host` column of the recorder's own rows
 	sources  []Source
 	findings []Finding
 }
@@ -21,7 +22,7 @@ func Open(env Environment, opt Options) (*Set, error) {
 	if err := opt.Validate(); err != nil {
 		return nil, err
 	}
-	s := &Set{}
+	s := &Set{host: env.Host}
 	cpuPower := ""
 	for _, m := range members {
 		if m.fallback && cpuPower != "" {

@@ -1,0 +1,87 @@
+package telemetry
+
+import (
+	"cmp"
+	"strings"
+	"time"
+
+	"github.com/banterhearts/bh/pkg/record"
+)
+
+// The updates that the shortest window of a run holds: of an energy counter, which is read at both ends, or of power
+// readings, which are averaged.
+const (
+	counterUpdates = 2
+	powerUpdates   = 10
+)
+
+// note remembers that power was read of a device, and how often its readings change where the sample says so.
+func (r *Recorder) note(s *record.Sample) {
+	if s.PowerW == nil && s.PowerAvgW == nil && s.EnergyCounterJoules == nil {
+		return
+	}
+	key := deviceKey{s.Source, s.Device}
+	known, there := r.power[key]
+	if there && s.CounterUpdateNS == nil && s.PowerUpdateNS == nil {
+		return
+	}
+	if s.CounterUpdateNS != nil {
+		known.Counter = time.Duration(*s.CounterUpdateNS)
+	}
+	if s.PowerUpdateNS != nil {
+		known.Power = time.Duration(*s.PowerUpdateNS)
+	}
+	r.power[key] = known
+}
+
+// Window is the shortest window that the sensors of a class of device resolve: two updates of an energy counter where its
+// update period is known, else ten updates of the power reading, or ten intervals of the recorder where that is longer.
+// Where several sources measure the class it is that of the quickest; an estimate counts only where nothing measures. It
+// is 0 where nothing has told power of the class so far.
+func (r *Recorder) Window(class record.Device) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	known := r.set.resolutions()
+	longest := map[string]time.Duration{} // by source, over its devices: all of them count into the class's energy
+	for key, res := range r.power {
+		if kind, _, _ := strings.Cut(key.device, ":"); kind != string(class) {
+			continue
+		}
+		told := known[key]
+		res = Resolution{Counter: cmp.Or(told.Counter, res.Counter), Power: cmp.Or(told.Power, res.Power)}
+		longest[key.source] = max(longest[key.source], r.resolves(res))
+	}
+	if len(longest) > 1 {
+		delete(longest, record.SourceCPUEstimate)
+	}
+	var window time.Duration
+	for _, w := range longest {
+		if window == 0 || w < window {
+			window = w
+		}
+	}
+	return window
+}
+
+// resolves is the shortest window that a device of this resolution is measured over.
+func (r *Recorder) resolves(res Resolution) time.Duration {
+	if res.Counter > 0 {
+		return counterUpdates * res.Counter
+	}
+	return powerUpdates * max(res.Power, r.plan.interval)
+}
+
+// resolutions asks the sources that know.
+func (s *Set) resolutions() map[deviceKey]Resolution {
+	out := map[deviceKey]Resolution{}
+	for _, src := range s.sources {
+		resolver, ok := src.(Resolver)
+		if !ok {
+			continue
+		}
+		for device, res := range resolver.Resolution() {
+			out[deviceKey{src.Name(), device}] = res
+		}
+	}
+	return out
+}

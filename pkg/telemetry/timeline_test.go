@@ -1,0 +1,86 @@
+package telemetry
+
+import (
+	"testing"
+	"time"
+
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
+)
+
+const ms = time.Millisecond
+
+// Sweeps are due by the plan, whatever happened before: a late one does not shift the next, and those that a stall or a
+// suspended machine took are counted and not made up for.
+func TestPlan(t *testing.T) {
+	p := plan{interval: 50 * ms}
+	for i, c := range []struct {
+		since, asleep, late time.Duration
+		missed              int64
+		wait                time.Duration // until the next, right after this one began
+	}{
+		{since: 0, wait: 50 * ms},
+		{since: 51 * ms, late: 1 * ms, wait: 49 * ms},
+		{since: 149 * ms, late: 49 * ms, wait: 1 * ms},                                             // late, but nothing missed
+		{since: 151 * ms, late: 1 * ms, wait: 49 * ms},                                             // and the next is in time again
+		{since: 1020 * ms, late: 20 * ms, missed: 16, wait: 30 * ms},                               // a stall from 200 to 1000 ms
+		{since: 1050 * ms, asleep: time.Hour, missed: int64(time.Hour / (50 * ms)), wait: 50 * ms}, // suspended
+		{since: 1100 * ms, asleep: time.Hour, wait: 50 * ms},
+	} {
+		now := instant{since: c.since, asleep: c.asleep}
+		late, missed := p.take(now)
+		if late != c.late || missed != c.missed || p.wait(now) != c.wait {
+			t.Errorf("sweep %d: saw %v late, %d missed, next in %v; want %v, %d, %v", i, late, missed, p.wait(now), c.late, c.missed, c.wait)
+		}
+	}
+}
+
+// clocked is a recorder whose clocks the test sets; it sweeps only on call.
+func clocked(now *instant, interval time.Duration, sources ...Source) *Recorder {
+	return &Recorder{set: &Set{host: "h", sources: sources}, plan: plan{interval: interval}, power: map[deviceKey]Resolution{},
+		line: timeline{start: epoch, now: func() instant { return *now }}}
+}
+
+// A wall clock that is set does not move the samples, and shows in the recorder's rows.
+func TestWallClockStep(t *testing.T) {
+	now := instant{wall: epoch.UnixNano()}
+	rec := clocked(&now, 50*ms, &fake{name: "a"})
+	rec.sweep(true, "")
+	now = instant{since: 100 * ms, wall: epoch.Add(100*ms - time.Hour).UnixNano()}
+	rec.sweep(true, "")
+	now = instant{since: 120 * ms, wall: epoch.Add(120*ms - time.Hour).UnixNano()}
+	rec.Mark(record.EventIdleBegin)
+	var rows []record.Sample
+	for _, s := range rec.Drain() {
+		if s.Source == record.SourceRecorder {
+			rows = append(rows, s)
+		} else if at := time.Unix(0, s.TSUnixNS); at.Before(epoch) || at.After(epoch.Add(time.Second)) {
+			t.Errorf("saw a sample at %v, want it on the timeline", at)
+		}
+	}
+	if len(rows) != 3 {
+		t.Fatalf("saw %d rows of the recorder, want one for each sweep", len(rows))
+	}
+	for i, want := range []struct {
+		at     time.Duration
+		offset int64
+		late   *int64
+		missed *int64
+		event  string
+	}{
+		{0, 0, units.Ptr(int64(0)), units.Ptr(int64(0)), ""},
+		{100 * ms, -int64(time.Hour), units.Ptr(int64(0)), units.Ptr(int64(1)), ""},
+		{120 * ms, -int64(time.Hour), nil, nil, record.EventIdleBegin},
+	} {
+		s := rows[i]
+		if s.TSUnixNS != epoch.Add(want.at).UnixNano() || *s.WallOffsetNS != want.offset || s.Event != want.event ||
+			!same(s.LateNS, want.late) || !same(s.Missed, want.missed) || (s.SweepNS == nil) != (i == 0) {
+			t.Errorf("row %d: saw %+v, want %+v", i, s, want)
+		}
+		if s.Device != record.RecorderDevice || s.Host != "h" || s.Validate() != nil {
+			t.Errorf("row %d: saw %+v", i, s)
+		}
+	}
+}
+
+func same(a, b *int64) bool { return (a == nil) == (b == nil) && (a == nil || *a == *b) }
