@@ -34,9 +34,16 @@ type diagnosis struct {
 func doctorCommand(s cli.Streams) *urfave.Command {
 	return &urfave.Command{
 		Name: "doctor", Usage: "show which backends work here and, for each that does not, why and what to do",
-		Description: "For power and other sensors see `bh-telemetry doctor`.",
-		Flags:       append([]urfave.Flag{&urfave.BoolFlag{Name: "json", Usage: "one JSON array"}}, new(Servers).flags()...),
+		Description: "For power and other sensors see `bh-telemetry doctor`. With --calibrate it measures what the machine can reach instead.",
+		Flags: slices.Concat([]urfave.Flag{&urfave.BoolFlag{Name: "json", Usage: "JSON: an array of backends, or the calibration"}},
+			calibrateFlags(), new(Servers).flags()),
 		Action: func(c *urfave.Context) error {
+			if c.Bool("calibrate") {
+				return calibration(c, s)
+			}
+			if err := onlyCalibrating(c); err != nil {
+				return err
+			}
 			found, err := diagnose(c.Context)
 			if err != nil {
 				return err

@@ -7,6 +7,7 @@
 //	bh-run --matrix pipelines/tr119/matrix.yaml -o results/tr119 --resume
 //	bh-run plan --matrix pipelines/tr119/matrix.yaml        what would run, and for how long
 //	bh-run doctor                                           which backends work here, and what the others lack
+//	bh-run doctor --calibrate                               this machine's memory bandwidth and FLOP rate
 //	bh-run model build gpt2-124m                            a model with seeded weights, into the user's cache
 //	bh-run model import DIR                                 a model from a Hugging Face GPT-2 folder
 //
@@ -45,6 +46,7 @@ bh-run | bh-cost --tier spot
 bh-run --matrix pipelines/tr119/matrix.yaml -o results/tr119 [--resume]
 bh-run plan --matrix pipelines/tr119/matrix.yaml
 bh-run doctor [--json]
+bh-run doctor --calibrate [-o results/tr122/calibration.json]
 bh-run model build gpt2-124m
 bh-run model import DIR
 
