@@ -89,5 +89,14 @@ func (j *Journal) AppendUnsynced(lines []byte) error {
 	return nil
 }
 
+// Restart empties the journal, when what it held is safe elsewhere. It stays open and locked.
+func (j *Journal) Restart() error {
+	if err := j.f.Truncate(0); err != nil {
+		return fmt.Errorf("journal %s: %w", j.name, err)
+	}
+	_, err := j.f.Seek(0, io.SeekStart)
+	return err
+}
+
 // Close syncs and closes the file.
 func (j *Journal) Close() error { return errors.Join(j.f.Sync(), j.f.Close()) }

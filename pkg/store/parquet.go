@@ -34,14 +34,12 @@ func readParquet(in *input, s *sink) error {
 		defer spooled.Close()           //nolint:errcheck // of no more use
 		f = spooled
 	}
-	p := &parquetFile{ctx: s.ctx}
-	var schema *arrow.Schema
-	err := guard(func() (err error) {
-		schema, err = p.open(f)
-		return err
-	})
+	p, schema, torn, err := openParquet(s.ctx, f)
 	if err != nil {
 		return s.corrupt(fmt.Errorf("not a whole Parquet file: %w", err))
+	}
+	if p.growing && !p.finished {
+		s.cutOff(torn)
 	}
 	if p.rows == 0 {
 		return nil
@@ -76,6 +74,8 @@ type parquetFile struct {
 	group   int                     // the next row group
 	left    int64                   // rows left in the row group being read
 	columns []*pqarrow.ColumnReader // of the row group being read
+
+	growing, finished bool // what Growing says of the file
 }
 
 // pageBuffer is how much of each column is read ahead, in bytes.
@@ -93,6 +93,8 @@ func (p *parquetFile) open(f seekable) (*arrow.Schema, error) {
 	// and decoding a corrupt one can exhaust the memory (see checkSchemaMessage).
 	meta := pf.MetaData()
 	kind := meta.KeyValueMetadata().FindValue(schemaKey)
+	p.growing = meta.KeyValueMetadata().FindValue(growingKey) != nil
+	p.finished = meta.KeyValueMetadata().FindValue(finishedKey) != nil
 	meta.FileMetaData.KeyValueMetadata = nil
 	p.r, err = pqarrow.NewFileReader(pf, pqarrow.ArrowReadProperties{BatchSize: rowsAtOnce}, &boundedAllocator{})
 	if err != nil {
@@ -201,8 +203,20 @@ const (
 // newParquetWriter starts a Parquet file, compressed with zstd, a row group for each batch.
 func newParquetWriter(w io.Writer, k *kind, _ []*column) (rowWriter, error) {
 	schema := k.arrowSchema()
+	props := parquet.NewWriterProperties(append(k.parquetProperties(), parquet.WithMaxRowGroupLength(groupRows))...)
+	// The bare io.Writer keeps the writer from closing w.
+	fw, err := pqarrow.NewFileWriter(schema, struct{ io.Writer }{w}, props, pqarrow.DefaultWriterProps())
+	if err != nil {
+		return nil, err
+	}
+	batches := &batchWriter{maxRows: groupRows, maxBytes: groupBytes, flush: fw.Write, end: fw.Close}
+	return batches.start(k, schema), nil
+}
+
+// parquetProperties are how the columns of a kind are encoded and compressed.
+func (k *kind) parquetProperties() []parquet.WriterProperty {
 	props := []parquet.WriterProperty{
-		parquet.WithCompression(compress.Codecs.Zstd), parquet.WithMaxRowGroupLength(groupRows),
+		parquet.WithCompression(compress.Codecs.Zstd),
 		parquet.WithDictionaryDefault(false), // of numbers: they hardly repeat, and Arrow allocates for each
 	}
 	for _, c := range k.columns {
@@ -210,11 +224,5 @@ func newParquetWriter(w io.Writer, k *kind, _ []*column) (rowWriter, error) {
 			props = append(props, parquet.WithDictionaryFor(c.name, true))
 		}
 	}
-	// The bare io.Writer keeps the writer from closing w.
-	fw, err := pqarrow.NewFileWriter(schema, struct{ io.Writer }{w}, parquet.NewWriterProperties(props...), pqarrow.DefaultWriterProps())
-	if err != nil {
-		return nil, err
-	}
-	batches := &batchWriter{maxRows: groupRows, maxBytes: groupBytes, flush: fw.Write, end: fw.Close}
-	return batches.start(k, schema), nil
+	return props
 }

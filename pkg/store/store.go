@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/banterhearts/bh/pkg/cli"
@@ -85,15 +86,20 @@ type Summary struct {
 	Rejected int      // rows that could not be taken
 	Errors   []error  // of the first MaxErrors rejected rows, each a *RowError
 	Files    []string // what was read, in order; "-" for standard input
+	CutOff   []string // of files whose writing was cut off: what is missing, each a sentence with the file's name
 }
 
 // Err is nil when every row was taken, else an error for exit code cli.ExitPartial in one line. A tool returns it at its
 // end, after its output is written.
 func (s Summary) Err() error {
-	if s.Rejected == 0 {
+	missing := slices.Clone(s.CutOff)
+	if s.Rejected > 0 {
+		missing = append(missing, s.rejections())
+	}
+	if len(missing) == 0 {
 		return nil
 	}
-	return cli.Partialf("%s", s.rejections())
+	return cli.Partialf("%s", strings.Join(missing, "; "))
 }
 
 func (s Summary) rejections() string {
