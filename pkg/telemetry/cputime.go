@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -22,9 +23,18 @@ type cpuTimes struct {
 	busy, total uint64 // total counts busy, idle, waiting for I/O and stolen by the hypervisor
 }
 
-// readCPUTimes reads /proc/stat.
-func readCPUTimes(files fs.FS) (cpuTimes, error) {
-	b, err := fs.ReadFile(files, procStat)
+// openCPUTimes opens /proc/stat and reads it.
+func openCPUTimes(files fs.FS) (*kept, cpuTimes, error) {
+	stat := keep(files, procStat)
+	t, err := readCPUTimes(stat)
+	if err != nil {
+		return nil, cpuTimes{}, errors.Join(err, stat.close())
+	}
+	return stat, t, nil
+}
+
+func readCPUTimes(stat *kept) (cpuTimes, error) {
+	b, err := stat.read()
 	if err != nil {
 		return cpuTimes{}, err
 	}
@@ -36,7 +46,7 @@ func readCPUTimes(files fs.FS) (cpuTimes, error) {
 func parseCPUTimes(stat []byte) (cpuTimes, error) {
 	var t cpuTimes
 	for line := range bytes.Lines(stat) {
-		name, rest, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
+		name, rest := word(line)
 		if !bytes.HasPrefix(name, []byte("cpu")) {
 			break
 		}
@@ -44,12 +54,15 @@ func parseCPUTimes(stat []byte) (cpuTimes, error) {
 			t.cpus++
 			continue
 		}
-		fields := strings.Fields(string(rest))
 		var v [8]uint64 // user nice system idle iowait irq softirq steal; kernels before 2.6.11 end earlier
-		for i := range min(len(fields), len(v)) {
-			var err error
-			if v[i], err = strconv.ParseUint(fields[i], 10, 64); err != nil {
-				return cpuTimes{}, fmt.Errorf("%s: field %d of line cpu: saw %q, want a number", procStat, i+1, fields[i])
+		for i := range v {
+			var w []byte
+			if w, rest = word(rest); len(w) == 0 {
+				break
+			}
+			var ok bool
+			if v[i], ok = digits(w); !ok {
+				return cpuTimes{}, fmt.Errorf("%s: field %d of line cpu: saw %q, want a number", procStat, i+1, w)
 			}
 		}
 		t.busy = v[0] + v[1] + v[2] + v[5] + v[6]

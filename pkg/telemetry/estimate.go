@@ -38,6 +38,7 @@ const (
 type estimate struct {
 	env       Environment
 	files     fs.FS
+	stat      *kept
 	idle, max units.Watts // of one processor
 
 	energy units.Joules // since the source was opened
@@ -52,9 +53,9 @@ var _ Source = (*estimate)(nil)
 
 func openEstimate(env Environment, opt Options) (Source, string, error) {
 	e := &estimate{env: env, files: env.fsys(), idle: DefaultIdleWattsPerCPU, max: DefaultMaxWattsPerCPU}
-	t, err := readCPUTimes(e.files)
+	stat, t, err := openCPUTimes(e.files)
 	if err != nil {
-		return nil, "", cannotOpen(err, "no /proc/stat: this is not Linux", "sudo mount -o remount,hidepid=0 /proc")
+		return nil, "", procAbsent(err)
 	}
 	origin := "averages of Cloud Carbon Footprint"
 	if opt.CPUIdleWatts != nil {
@@ -63,7 +64,7 @@ func openEstimate(env Environment, opt Options) (Source, string, error) {
 		e.idle, e.max = perCPU(*opt.CPUIdleWatts), perCPU(*opt.CPUMaxWatts)
 		origin = "given for each of " + count(packages, "package")
 	}
-	e.times, e.at = t, time.Now()
+	e.stat, e.times, e.at = stat, t, time.Now()
 	e.rateFromAt = e.at
 	detail := fmt.Sprintf("%s, %.3g W idle, %.3g W at full load: an estimate, %s",
 		count(t.cpus, "processor"), float64(e.idle)*float64(t.cpus), float64(e.max)*float64(t.cpus), origin)
@@ -75,7 +76,7 @@ func (*estimate) Name() string { return record.SourceCPUEstimate }
 
 // Sample implements Source.
 func (e *estimate) Sample(now time.Time, dst []record.Sample) ([]record.Sample, error) {
-	t, err := readCPUTimes(e.files)
+	t, err := readCPUTimes(e.stat)
 	if err != nil {
 		return dst, err
 	}
@@ -94,4 +95,4 @@ func (e *estimate) Sample(now time.Time, dst []record.Sample) ([]record.Sample, 
 }
 
 // Close implements Source.
-func (*estimate) Close() error { return nil }
+func (e *estimate) Close() error { return e.stat.close() }

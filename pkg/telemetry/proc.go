@@ -1,12 +1,9 @@
 package telemetry
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
-	"strconv"
 	"strings"
 	"time"
 
@@ -17,18 +14,19 @@ import (
 const procName = "proc"
 
 func init() {
-	register(member{name: procName, measures: "processor utilisation, clock and throttling; memory in use", open: openProc})
+	register(member{name: procName, measures: "processor utilisation, clock and throttling; memory and swap in use", open: openProc})
 }
 
-// proc reads the utilisation, clock and memory of the whole machine, as device "host". Clock and memory are read once
-// per slowEvery and are null in between.
+// proc reads the utilisation, clock and memory of the whole machine, as device "host". Utilisation is read once per
+// minRateSpan, clock and memory once per slowEvery; they are null in between, and a sweep with nothing new has no row.
 type proc struct {
 	env      Environment
-	files    fs.FS
 	slow     pace
-	clocks   []string // files with each processor's clock in kHz
-	throttle []string // files that count how often each package throttled
-	events   uint64   // their sum at the last sweep
+	stat     *kept
+	meminfo  *kept
+	clocks   []*kept // each processor's clock in kHz
+	throttle []*kept // how often each package throttled
+	events   uint64  // their sum at the last sweep
 	last     cpuTimes
 	lastAt   time.Time
 }
@@ -36,31 +34,34 @@ type proc struct {
 var _ Source = (*proc)(nil)
 
 func openProc(env Environment, _ Options) (Source, string, error) {
-	p := &proc{env: env, files: env.fsys()}
-	t, err := readCPUTimes(p.files)
-	if err != nil {
-		return nil, "", cannotOpen(err, "no /proc/stat: this is not Linux", "sudo mount -o remount,hidepid=0 /proc")
+	p := &proc{env: env}
+	files := env.fsys()
+	var err error
+	if p.stat, p.last, err = openCPUTimes(files); err != nil {
+		return nil, "", procAbsent(err)
 	}
-	p.last, p.lastAt = t, time.Now()
-	for _, folder := range cpuFolders(p.files) {
-		if name := path.Join(folder, "cpufreq/scaling_cur_freq"); readable(p.files, name) {
-			p.clocks = append(p.clocks, name)
-		}
-	}
-	for _, folder := range packageCPUs(p.files) {
-		if name := path.Join(folder, "thermal_throttle/package_throttle_count"); readable(p.files, name) {
-			p.throttle = append(p.throttle, name)
-		}
-	}
-	if p.events, err = p.throttleEvents(); err != nil {
-		return nil, "", err
+	p.lastAt = time.Now()
+	p.meminfo = keep(files, "proc/meminfo")
+	p.clocks = keepReadable(files, below(cpuFolders(files), "cpufreq/scaling_cur_freq")...)
+	p.throttle = keepReadable(files, below(packageCPUs(files), "thermal_throttle/package_throttle_count")...)
+	if p.events, err = sum(p.throttle); err != nil {
+		return nil, "", errors.Join(err, p.Close())
 	}
 	return p, p.describe(), nil
 }
 
-func readable(files fs.FS, name string) bool {
-	_, err := readUint(files, name)
-	return err == nil
+// procAbsent is what an error of the first reading of /proc/stat means.
+func procAbsent(err error) error {
+	return cannotOpen(err, "no /proc/stat: this is not Linux", "sudo mount -o remount,hidepid=0 /proc")
+}
+
+// below is a file in each of several folders.
+func below(folders []string, name string) []string {
+	out := make([]string, len(folders))
+	for i, folder := range folders {
+		out[i] = path.Join(folder, name)
+	}
+	return out
 }
 
 func (p *proc) describe() string {
@@ -79,99 +80,92 @@ func (*proc) Name() string { return procName }
 
 // Sample implements Source.
 func (p *proc) Sample(now time.Time, dst []record.Sample) ([]record.Sample, error) {
-	t, err := readCPUTimes(p.files)
-	if err != nil {
-		return dst, err
-	}
 	s := p.env.sample(now, procName, "host")
-	s.UtilPct = p.utilisation(now, t)
-	events, err := p.throttleEvents()
-	if events > p.events {
-		s.Throttle = "thermal"
+	var errs [4]error
+	var used bool
+	if now.Sub(p.lastAt) >= minRateSpan {
+		used = true
+		s.UtilPct, errs[0] = p.utilisation(now)
+		s.Throttle, errs[1] = p.throttled()
 	}
-	p.events = max(p.events, events)
-	errs := []error{err}
 	if p.slow.due(now) {
-		s.ClockMHz, err = p.clock()
-		errs = append(errs, err)
-		s.MemUsedBytes, err = memoryUsed(p.files)
-		errs = append(errs, err)
+		used = true
+		s.ClockMHz, errs[2] = p.clock()
+		errs[3] = p.memory(&s)
 	}
-	return append(dst, s), errors.Join(errs...)
+	if !used || errs[0] != nil {
+		return dst, errors.Join(errs[:]...)
+	}
+	return append(dst, s), errors.Join(errs[:]...)
 }
 
 // utilisation is the busy share of all processors since the last reading that gave one.
-func (p *proc) utilisation(now time.Time, t cpuTimes) *units.Percent {
-	if now.Sub(p.lastAt) < minRateSpan {
-		return nil
+func (p *proc) utilisation(now time.Time) (*units.Percent, error) {
+	t, err := readCPUTimes(p.stat)
+	if err != nil {
+		return nil, err
 	}
 	busy, total := t.since(p.last)
 	p.last, p.lastAt = t, now
 	if total == 0 {
-		return nil
+		return nil, nil
 	}
-	return units.Ptr(units.Percent(100 * float64(busy) / float64(total)))
+	return units.Ptr(units.Percent(100 * float64(busy) / float64(total))), nil
+}
+
+// throttled is "thermal" where a package throttled since the last reading.
+func (p *proc) throttled() (string, error) {
+	events, err := sum(p.throttle)
+	if err != nil || events <= p.events {
+		return "", err
+	}
+	p.events = events
+	return "thermal", nil
 }
 
 // clock is the mean clock of the processors, nil where the kernel does not tell.
 func (p *proc) clock() (*units.Megahertz, error) {
-	if len(p.clocks) == 0 {
-		return nil, nil
+	khz, err := sum(p.clocks)
+	if err != nil || len(p.clocks) == 0 {
+		return nil, err
 	}
-	sum := 0.0
-	for _, name := range p.clocks {
-		khz, err := readUint(p.files, name)
-		if err != nil {
-			return nil, err
-		}
-		sum += float64(khz)
-	}
-	return units.Ptr(units.Megahertz(sum / float64(len(p.clocks)) / 1000)), nil
+	return units.Ptr(units.Megahertz(float64(khz) / float64(len(p.clocks)) / 1000)), nil
 }
 
-// throttleEvents counts how often the packages throttled for heat since boot.
-func (p *proc) throttleEvents() (uint64, error) {
-	var sum uint64
-	for _, name := range p.throttle {
-		n, err := readUint(p.files, name)
+// sum adds up the numbers that files hold.
+func sum(files []*kept) (uint64, error) {
+	var all uint64
+	for _, a := range files {
+		v, err := a.number()
 		if err != nil {
 			return 0, err
 		}
-		sum += n
+		all += uint64(v)
 	}
-	return sum, nil
+	return all, nil
 }
 
-// memoryUsed is what /proc/meminfo says is not available to a new process: MemTotal - MemAvailable.
-func memoryUsed(files fs.FS) (*units.Bytes, error) {
-	b, err := fs.ReadFile(files, "proc/meminfo")
+// memory fills in what /proc/meminfo says: in use is what is not available to a new process, MemTotal - MemAvailable.
+func (p *proc) memory(s *record.Sample) error {
+	b, err := p.meminfo.read()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var kib [2]int64
-	for i, name := range []string{"MemTotal", "MemAvailable"} {
-		if kib[i], err = meminfo(b, name); err != nil {
-			return nil, err
+	var kib [4]units.Bytes
+	for i, key := range [...]string{"MemTotal:", "MemAvailable:", "SwapTotal:", "SwapFree:"} {
+		v, ok := keyed(b, key)
+		if !ok && i < 2 { // a kernel without swap leaves out its lines
+			return fmt.Errorf("proc/meminfo: line %s saw no number, want one in kB", key)
 		}
+		kib[i] = units.Bytes(v)
 	}
-	return units.Ptr(units.Bytes((kib[0] - kib[1]) * 1024)), nil
-}
-
-// meminfo is the value of a line "Name:   1234 kB" of /proc/meminfo.
-func meminfo(b []byte, name string) (int64, error) {
-	for line := range bytes.Lines(b) {
-		fields := strings.Fields(string(line))
-		if len(fields) < 2 || fields[0] != name+":" {
-			continue
-		}
-		v, err := strconv.ParseInt(fields[1], 10, 64)
-		if err != nil {
-			return 0, fmt.Errorf("proc/meminfo: field %s: saw %q, want a number", name, fields[1])
-		}
-		return v, nil
-	}
-	return 0, fmt.Errorf("proc/meminfo: field %s: saw nothing, want a number", name)
+	s.MemTotalBytes = units.Ptr(kib[0] * 1024)
+	s.MemUsedBytes = units.Ptr((kib[0] - kib[1]) * 1024)
+	s.SwapUsedBytes = units.Ptr((kib[2] - kib[3]) * 1024)
+	return nil
 }
 
 // Close implements Source.
-func (*proc) Close() error { return nil }
+func (p *proc) Close() error {
+	return errors.Join(closeKept(p.stat, p.meminfo), closeKept(p.clocks...), closeKept(p.throttle...))
+}

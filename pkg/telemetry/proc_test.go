@@ -27,6 +27,7 @@ func openProcAt(t *testing.T, env Environment) (*proc, string) {
 
 func TestProc(t *testing.T) {
 	tree := fixture(t, "desktop")
+	set(tree, "proc/meminfo", "MemTotal: 16000000 kB\nMemAvailable: 12000000 kB\nSwapTotal: 2000 kB\nSwapFree: 1500 kB")
 	src, detail := openProcAt(t, machine(tree))
 	if detail != "2 processors" {
 		t.Errorf("detail: saw %q", detail)
@@ -50,6 +51,12 @@ func TestProc(t *testing.T) {
 	if s.MemUsedBytes == nil || *s.MemUsedBytes != 4_000_000*1024 {
 		t.Errorf("memory: saw %v, want MemTotal - MemAvailable", s.MemUsedBytes)
 	}
+	if s.MemTotalBytes == nil || *s.MemTotalBytes != 16_000_000*1024 {
+		t.Errorf("memory: saw %v in all, want MemTotal", s.MemTotalBytes)
+	}
+	if s.SwapUsedBytes == nil || *s.SwapUsedBytes != 500*1024 {
+		t.Errorf("swap: saw %v, want SwapTotal - SwapFree", s.SwapUsedBytes)
+	}
 	if s.Throttle != "" {
 		t.Errorf("throttle: saw %q, want none since it was opened", s.Throttle)
 	}
@@ -60,10 +67,10 @@ func TestProcPace(t *testing.T) {
 	src, _ := openProcAt(t, machine(tree))
 	read(t, src, epoch.Add(100*time.Millisecond))
 	set(tree, "sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count", "4")
-	s := read(t, src, epoch.Add(110*time.Millisecond))[0]
-	if s.UtilPct != nil {
-		t.Errorf("utilisation over 10 ms, one tick of the kernel: saw %v, want null", *s.UtilPct)
+	if got := read(t, src, epoch.Add(110*time.Millisecond)); len(got) != 0 {
+		t.Errorf("after 10 ms, one tick of the kernel: saw %+v, want no row", got)
 	}
+	s := read(t, src, epoch.Add(120*time.Millisecond))[0]
 	if s.ClockMHz != nil || s.MemUsedBytes != nil {
 		t.Errorf("saw clock %v, memory %v, want null until a second has passed", s.ClockMHz, s.MemUsedBytes)
 	}
@@ -97,8 +104,8 @@ func TestProcFailures(t *testing.T) {
 		t.Errorf("denied: saw %v, want permission", err)
 	}
 	for _, c := range []struct{ meminfo, want string }{
-		{"MemTotal: 100 kB", "field MemAvailable: saw nothing"},
-		{"MemTotal: lots kB", `field MemTotal: saw "lots"`},
+		{"MemTotal: 100 kB", "line MemAvailable: saw no number"},
+		{"MemTotal: lots kB", "line MemTotal: saw no number"},
 	} {
 		tree := fixture(t, "desktop")
 		src, _ := openProcAt(t, machine(tree))
