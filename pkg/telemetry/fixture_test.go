@@ -60,7 +60,9 @@ func (d denied) Open(name string) (fs.File, error) {
 	return d.FS.Open(name)
 }
 
-func machine(files fs.FS) Environment { return Environment{Host: "testhost", files: files} }
+func machine(files fs.FS) Environment {
+	return Environment{Host: "testhost", files: files, perf: (&powerUnit{}).open}
+}
 
 // read samples src and fails the test on an error.
 func read(t *testing.T, src Source, now time.Time) []record.Sample {

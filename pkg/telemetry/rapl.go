@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,65 +16,165 @@ import (
 const (
 	raplName   = "rapl"
 	raplFolder = "sys/class/powercap"
-	// raplGrant lets everybody read the counters until the next boot. The kernel keeps them to root since they were
-	// shown to leak secrets (Lipp et al., "PLATYPUS: Software-based Power Side-Channel Attacks on x86", 2021).
+	// raplGrant lets everybody read the counters of all zones until the next boot. The kernel keeps them to root since
+	// they were shown to leak secrets (Lipp et al., "PLATYPUS: Software-based Power Side-Channel Attacks on x86", 2021).
 	raplGrant = "sudo chmod a+r /sys/class/powercap/intel-rapl:*/energy_uj"
 	// raplLoad loads the driver of Intel and AMD processors.
 	raplLoad = "sudo modprobe intel_rapl_msr"
+
+	// raplUpdate is the time between two updates of the counters of a package and its parts: about 1 ms (Intel, "Software
+	// Developer's Manual", volume 3B, section 15.10, of MSR_PKG_ENERGY_STATUS and its likes; Hähnel, Döbel, Völp, Härtig,
+	// "Measuring Energy Consumption for Short Code Paths Using RAPL", 2012, section 3, measured it and its jitter; for AMD,
+	// Linux, Documentation/hwmon/amd_energy.rst). Two readings within one update are equal: a reading tells where the
+	// counter stood up to an update ago, which is the error of each end of a window.
+	raplUpdate = time.Millisecond
+
+	// raplMost is more than any zone draws. A counter that fell and would have had to rise faster than that to wrap did
+	// not wrap: it began again, as it does when the machine was suspended.
+	raplMost units.Watts = 5000
 )
 
 func init() {
-	register(member{name: raplName, measures: "processor package energy (RAPL through powercap)", cpuPower: true, open: openRAPL})
+	register(member{name: raplName, measures: "processor package energy and its parts (RAPL through powercap)", cpuPower: true,
+		open: openRAPL})
 }
 
-// rapl reads the energy counters of the processor packages, one device per package ("cpu:0"). It gives no power column:
-// a power derived from the counter would agree with it always and prove nothing.
+// rapl reads the energy counters of the processor packages ("cpu:0") and, as devices of their own that are never added to
+// them, of their parts ("core:0", "uncore:0", "dram:0") and of the platform that they are a part of ("psys"). It gives no
+// power column: a power derived from the counter would agree with it always and prove nothing.
 type rapl struct {
 	env   Environment
-	files fs.FS
+	slow  pace
 	zones []raplZone
 }
 
-var _ Source = (*rapl)(nil)
+var (
+	_ Source   = (*rapl)(nil)
+	_ Resolver = (*rapl)(nil)
+)
 
-// raplZone is the counter of one package.
+// raplZone is one counter.
 type raplZone struct {
-	folder, device  string
-	last, wrap, sum uint64 // microjoules: last reading, highest value of the counter, total since opened
+	device    string
+	update    time.Duration // between two updates of the counter, 0 where that is not documented
+	counter   *kept
+	last      uint64 // microjoules, at the last reading
+	wrap, sum uint64 // microjoules: highest value of the counter, total since opened
+	at        time.Time
 }
 
-// openRAPL takes the top-level zones called "package-N" of the control type intel-rapl, which AMD processors share. Left
-// out are their sub-zones (core, uncore, dram), which are parts of the package or beside it; psys, which is the platform
-// and contains the packages; and intel-rapl-mmio, which is the same counter read another way.
+// openRAPL takes the zones of the control type intel-rapl, which AMD processors share. The control type intel-rapl-mmio
+// is left out: it is the counter of the package read another way. A package that cannot be read makes the source
+// unavailable, as the others' sum would pass for the machine's; of the other zones it is told.
 func openRAPL(env Environment, _ Options) (Source, string, error) {
-	r := &rapl{env: env, files: env.fsys()}
-	entries, err := fs.ReadDir(r.files, raplFolder)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	files := env.fsys()
+	names, err := raplZones(files)
+	if err != nil {
 		return nil, "", cannotOpen(err, "no /"+raplFolder, raplGrant)
 	}
-	for _, e := range entries {
-		folder := path.Join(raplFolder, e.Name())
-		if !strings.HasPrefix(e.Name(), "intel-rapl:") || strings.Count(e.Name(), ":") != 1 {
-			continue
-		}
-		name, err := readText(r.files, path.Join(folder, "name"))
+	r := &rapl{env: env}
+	var packages int
+	var parts, left []string
+	for _, zone := range names {
+		device, err := raplDevice(files, zone)
 		if err != nil {
-			return nil, "", cannotOpen(err, folder+" has no name", raplGrant)
+			return nil, "", errors.Join(cannotOpen(err, path.Join(raplFolder, zone)+" has no name", raplGrant), r.Close())
 		}
-		number, ok := strings.CutPrefix(name, "package-")
-		if !ok {
+		if device == "" {
 			continue
 		}
-		z := raplZone{folder: folder, device: "cpu:" + number}
-		if err := z.open(r.files); err != nil {
-			return nil, "", cannotOpen(err, folder+" has no counter", raplGrant)
+		z, err := openRAPLZone(files, path.Join(raplFolder, zone), device)
+		kind, _, _ := strings.Cut(device, ":")
+		switch {
+		case err == nil && kind == "cpu":
+			packages++
+		case err == nil:
+			parts = append(parts, kind)
+		case kind == "cpu":
+			return nil, "", errors.Join(cannotOpen(err, path.Join(raplFolder, zone)+" has no counter", raplGrant), r.Close())
+		default:
+			left = append(left, device)
+			continue
 		}
 		r.zones = append(r.zones, z)
 	}
-	if len(r.zones) == 0 {
-		return nil, "", raplAbsent(r.files)
+	if packages == 0 {
+		return nil, "", errors.Join(raplAbsent(files), r.Close())
 	}
-	return r, fmt.Sprintf("%s, a counter wraps after %.0f J", count(len(r.zones), "package"), float64(r.zones[0].wrap)/1e6), nil
+	return r, r.describe(packages, parts, left), nil
+}
+
+// raplZones lists the zones of intel-rapl, each before its parts.
+func raplZones(files fs.FS) ([]string, error) {
+	entries, err := fs.ReadDir(files, raplFolder)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	var zones []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "intel-rapl:") {
+			zones = append(zones, e.Name())
+		}
+	}
+	return zones, nil
+}
+
+// raplDevice is the device that a zone is, "" for one that is not known: "intel-rapl:1" of name "package-1" is "cpu:1",
+// its part "intel-rapl:1:0" of name "dram" is "dram:1". A package of several dies has a zone for each, of name
+// "package-1-die-0", and they are "cpu:1-die-0" and so on. The platform is "psys", and "psys-1" where there are more.
+func raplDevice(files fs.FS, zone string) (string, error) {
+	name, err := readText(files, path.Join(raplFolder, zone, "name"))
+	if err != nil {
+		return "", err
+	}
+	if platform, ok := strings.CutPrefix(name, "psys"); ok {
+		return "psys" + strings.Replace(platform, "-", ":", 1), nil
+	}
+	switch name {
+	case "core", "uncore", "dram":
+		parent, err := readText(files, path.Join(raplFolder, zone[:strings.LastIndexByte(zone, ':')], "name"))
+		if err != nil {
+			return "", err
+		}
+		if number, ok := strings.CutPrefix(parent, "package-"); ok {
+			return name + ":" + number, nil
+		}
+		return "", nil
+	}
+	if number, ok := strings.CutPrefix(name, "package-"); ok {
+		return "cpu:" + number, nil
+	}
+	return "", nil
+}
+
+func openRAPLZone(files fs.FS, folder, device string) (raplZone, error) {
+	z := raplZone{device: device}
+	if !strings.HasPrefix(device, "psys") {
+		z.update = raplUpdate
+	}
+	var err error
+	if z.wrap, err = readUint(files, path.Join(folder, "max_energy_range_uj")); err != nil {
+		return z, err
+	}
+	z.counter = keep(files, path.Join(folder, "energy_uj"))
+	if z.last, err = unsigned(z.counter); err != nil {
+		return z, errors.Join(err, z.counter.close())
+	}
+	return z, nil
+}
+
+func (r *rapl) describe(packages int, parts, left []string) string {
+	text := count(packages, "package")
+	slices.Sort(parts)
+	if parts = slices.Compact(parts); len(parts) > 0 {
+		text += " with " + strings.Join(parts, ", ")
+	}
+	i := slices.IndexFunc(r.zones, func(z raplZone) bool { return strings.HasPrefix(z.device, "cpu:") })
+	text += fmt.Sprintf(", a counter wraps after %.0f J", float64(r.zones[i].wrap)/1e6)
+	if len(left) > 0 {
+		text += "; not readable and left out: " + strings.Join(left, ", ")
+	}
+	return text
 }
 
 func raplAbsent(files fs.FS) error {
@@ -86,34 +187,43 @@ func raplAbsent(files fs.FS) error {
 	return &unavailable{kind: ErrAbsent, why: "the kernel shows no RAPL package in /sys/class/powercap", fix: raplLoad}
 }
 
-func (z *raplZone) open(files fs.FS) (err error) {
-	if z.wrap, err = readUint(files, path.Join(z.folder, "max_energy_range_uj")); err != nil {
-		return err
-	}
-	z.last, err = readUint(files, path.Join(z.folder, "energy_uj"))
-	return err
-}
-
 // Name implements Source.
 func (*rapl) Name() string { return raplName }
 
 // Sample implements Source.
 func (r *rapl) Sample(now time.Time, dst []record.Sample) ([]record.Sample, error) {
 	var errs []error
+	slow := r.slow.due(now)
 	for i := range r.zones {
 		z := &r.zones[i]
-		v, err := readUint(r.files, path.Join(z.folder, "energy_uj"))
-		if err != nil {
+		if err := z.read(now); err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		z.sum += rise(z.last, v, z.wrap)
-		z.last = v
 		s := r.env.sample(now, raplName, z.device)
 		s.EnergyCounterJoules = units.Ptr(units.Joules(float64(z.sum) / 1e6))
+		if slow && z.update > 0 {
+			s.CounterUpdateNS = units.Ptr(z.update.Nanoseconds())
+		}
 		dst = append(dst, s)
 	}
 	return dst, errors.Join(errs...)
+}
+
+// read brings sum up to now.
+func (z *raplZone) read(now time.Time) error {
+	v, err := unsigned(z.counter)
+	if err != nil {
+		return err
+	}
+	last, span := z.last, max(now.Sub(z.at), time.Second)
+	z.last, z.at = v, now
+	rose := rise(last, v, z.wrap)
+	if v < last && units.Joules(float64(rose)/1e6) > raplMost.For(span) {
+		return fmt.Errorf("%s: the counter began again, from %d to %d uJ: what was drawn in between is not known", z.counter.name, last, v)
+	}
+	z.sum += rose
+	return nil
 }
 
 // rise is how much a counter that falls to 0 after wrap rose from last to now, if it wrapped at most once in between
@@ -125,5 +235,20 @@ func rise(last, now, wrap uint64) uint64 {
 	return wrap - min(last, wrap) + now
 }
 
+// Resolution implements Resolver.
+func (r *rapl) Resolution() map[string]Resolution {
+	out := map[string]Resolution{}
+	for _, z := range r.zones {
+		out[z.device] = Resolution{Counter: z.update}
+	}
+	return out
+}
+
 // Close implements Source.
-func (*rapl) Close() error { return nil }
+func (r *rapl) Close() error {
+	var errs []error
+	for _, z := range r.zones {
+		errs = append(errs, z.counter.close())
+	}
+	return errors.Join(errs...)
+}

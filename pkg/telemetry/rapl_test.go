@@ -2,64 +2,212 @@ package telemetry
 
 import (
 	"errors"
+	"io/fs"
+	"maps"
+	"math"
+	"os"
+	"path"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
 )
 
 const energyFile0 = "sys/class/powercap/intel-rapl:0/energy_uj"
 
-func TestRAPLCountsPackagesOnly(t *testing.T) {
-	tree := fixture(t, "desktop")
-	src, detail, err := openRAPL(machine(tree), Options{})
-	if err != nil {
+// onDisk writes a tree into a folder and returns its name.
+func onDisk(t testing.TB, tree fstest.MapFS) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, f := range tree {
+		write(t, root, name, string(f.Data))
+	}
+	return root
+}
+
+func write(t testing.TB, root, name, content string) {
+	t.Helper()
+	file := filepath.Join(root, filepath.FromSlash(name))
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if want := "1 package, a counter wraps after 262143 J"; detail != want {
-		t.Errorf("detail: saw %q, want %q", detail, want)
-	}
-	got := read(t, src, epoch)
-	if len(got) != 1 || got[0].Device != "cpu:0" || *got[0].EnergyCounterJoules != 0 {
-		t.Fatalf("first reading: saw %+v, want cpu:0 at 0 J alone: no psys, core or mmio", got)
-	}
-	set(tree, energyFile0, "7500000")
-	got = read(t, src, epoch.Add(time.Second))
-	if *got[0].EnergyCounterJoules != 2.5 {
-		t.Errorf("saw %v J, want 2.5", *got[0].EnergyCounterJoules)
-	}
-	if got[0].PowerW != nil {
-		t.Errorf("saw a power of %v, want none: it would be the counter over again", *got[0].PowerW)
+	if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
 	}
 }
 
-func TestRAPLTwoSocketsWrap(t *testing.T) {
+// counters are the energy counters of a reading, by device.
+func counters(rows []record.Sample) map[string]float64 {
+	out := map[string]float64{}
+	for i := range rows {
+		if j := rows[i].EnergyCounterJoules; j != nil {
+			out[rows[i].Device] = float64(*j)
+		}
+	}
+	return out
+}
+
+func TestRAPLZones(t *testing.T) {
+	dies := fstest.MapFS{}
+	for zone, name := range map[string]string{
+		"intel-rapl:0": "package-0-die-0", "intel-rapl:0:0": "dram", "intel-rapl:1": "package-0-die-1", "intel-rapl:1:0": "dram",
+		"intel-rapl:2": "psys", "intel-rapl:3": "psys-1", "intel-rapl:4": "dram", "intel-rapl:5": "unheard-of", "intel-rapl:5:0": "core",
+	} {
+		set(dies, path.Join(raplFolder, zone, "name"), name)
+		set(dies, path.Join(raplFolder, zone, "energy_uj"), "5")
+		set(dies, path.Join(raplFolder, zone, "max_energy_range_uj"), "1000000")
+	}
+	dies[path.Join(raplFolder, "intel-rapl:4/name")].Data = []byte("reserved\n")
+	for _, c := range []struct {
+		name, detail string
+		files        fs.FS
+		devices      []string
+	}{
+		{"desktop", "1 package with core, psys, uncore, a counter wraps after 262143 J", fixture(t, "desktop"),
+			[]string{"core:0", "cpu:0", "psys", "uncore:0"}}, // and no mmio
+		{"server", "2 packages with dram, a counter wraps after 1 J", fixture(t, "two-sockets"),
+			[]string{"cpu:0", "cpu:1", "dram:0", "dram:1"}},
+		{"AMD", "1 package with core, a counter wraps after 65533 J", fixture(t, "amd"), []string{"core:0", "cpu:0"}},
+		{"dies", "2 packages with dram, psys, a counter wraps after 1 J", dies,
+			[]string{"cpu:0-die-0", "cpu:0-die-1", "dram:0-die-0", "dram:0-die-1", "psys", "psys:1"}},
+		{"part denied", "2 packages with dram, a counter wraps after 1 J; not readable and left out: dram:1",
+			denied{fixture(t, "two-sockets"), "intel-rapl:1:0/energy_uj"}, []string{"cpu:0", "cpu:1", "dram:0"}},
+	} {
+		src, detail, err := openRAPL(machine(c.files), Options{})
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		if detail != c.detail {
+			t.Errorf("%s: saw detail %q, want %q", c.name, detail, c.detail)
+		}
+		if got := slices.Sorted(maps.Keys(counters(read(t, src, epoch)))); !slices.Equal(got, c.devices) {
+			t.Errorf("%s: saw devices %v, want %v", c.name, got, c.devices)
+		}
+		if err := src.Close(); err != nil {
+			t.Errorf("%s: close: %v", c.name, err)
+		}
+	}
+}
+
+func TestRAPLReading(t *testing.T) {
+	tree := fixture(t, "desktop")
+	src, _, err := openRAPL(machine(tree), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range read(t, src, epoch) {
+		if *s.EnergyCounterJoules != 0 || s.PowerW != nil {
+			t.Errorf("%s: saw %v J and power %v, want 0 J and no power: it would be the counter over again",
+				s.Device, *s.EnergyCounterJoules, s.PowerW)
+		}
+		want := units.Ptr(int64(1e6))
+		if s.Device == "psys" { // no document says
+			want = nil
+		}
+		if !reflect.DeepEqual(s.CounterUpdateNS, want) {
+			t.Errorf("%s: saw counter_update_ns %v, want %v", s.Device, s.CounterUpdateNS, want)
+		}
+	}
+	want := map[string]Resolution{"cpu:0": {Counter: raplUpdate}, "core:0": {Counter: raplUpdate}, "uncore:0": {Counter: raplUpdate}, "psys": {}}
+	if got := src.(Resolver).Resolution(); !maps.Equal(got, want) {
+		t.Errorf("saw resolution %v, want %v", got, want)
+	}
+	set(tree, energyFile0, "7500000")
+	set(tree, "sys/class/powercap/intel-rapl:1/energy_uj", "91000000")
+	rows := read(t, src, epoch.Add(slowEvery/2))
+	if got, want := counters(rows), map[string]float64{"cpu:0": 2.5, "core:0": 0, "uncore:0": 0, "psys": 1}; !maps.Equal(got, want) {
+		t.Errorf("saw %v, want %v", got, want)
+	}
+	if rows[0].CounterUpdateNS != nil {
+		t.Error("saw counter_update_ns before its turn")
+	}
+}
+
+// The tree on disk is read through files that stay open.
+func TestRAPLOnDisk(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the names of powercap have colons, which Windows takes for streams of a file")
+	}
+	root := onDisk(t, fixture(t, "two-sockets"))
+	src, _, err := openRAPL(Environment{Host: "testhost", Root: root}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, root, energyFile0, "2600\n")
+	if got := counters(read(t, src, epoch))["cpu:0"]; got != 0.0025 {
+		t.Errorf("saw %v J, want 0.0025", got)
+	}
+	if err := src.Close(); err != nil {
+		t.Error(err)
+	}
+	for _, z := range src.(*rapl).zones {
+		if z.counter.open != nil {
+			t.Errorf("%s: still open", z.device)
+		}
+	}
+}
+
+func TestRAPLWrapsPerZone(t *testing.T) {
 	tree := fixture(t, "two-sockets")
 	src, _, err := openRAPL(machine(tree), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, step := range []struct {
-		uj0, uj1     string
-		want0, want1 float64
+		cpu0, cpu1, dram1             string
+		wantCPU0, wantCPU1, wantDRAM1 float64
 	}{
-		{"200", "999950", 100e-6, 50e-6},
-		{"300", "50", 200e-6, 150e-6},           // the second package wraps at 1e6
-		{"150", "60", 200e-6 + 0.99985, 160e-6}, // and now the first,
+		{"200", "999950", "1900", 100e-6, 50e-6, 1300e-6},
+		{"300", "50", "1900", 200e-6, 150e-6, 1300e-6},           // the second package wraps at 1e6
+		{"150", "60", "100", 200e-6 + 0.99985, 160e-6, 1500e-6},  // and now the first, and the memory at 2000
+		{"150", "60", "99", 200e-6 + 0.99985, 160e-6, 3499e-6},   // nearly a whole round
+		{"150", "60", "2000", 200e-6 + 0.99985, 160e-6, 5400e-6}, // its highest value
+		{"150", "60", "2000", 200e-6 + 0.99985, 160e-6, 5400e-6}, // two readings within one update
 	} {
-		set(tree, energyFile0, step.uj0)
-		set(tree, "sys/class/powercap/intel-rapl:1/energy_uj", step.uj1)
-		got := read(t, src, epoch)
-		if len(got) != 2 || got[0].Device != "cpu:0" || got[1].Device != "cpu:1" {
-			t.Fatalf("saw %+v, want cpu:0 and cpu:1", got)
-		}
-		for i, want := range []float64{step.want0, step.want1} {
-			if v := float64(*got[i].EnergyCounterJoules); v < want-1e-12 || v > want+1e-12 {
-				t.Errorf("%s after %+v: saw %v J, want %v", got[i].Device, step, v, want)
+		set(tree, energyFile0, step.cpu0)
+		set(tree, "sys/class/powercap/intel-rapl:1/energy_uj", step.cpu1)
+		set(tree, "sys/class/powercap/intel-rapl:1:0/energy_uj", step.dram1)
+		got := counters(read(t, src, epoch))
+		want := map[string]float64{"cpu:0": step.wantCPU0, "cpu:1": step.wantCPU1, "dram:0": 0, "dram:1": step.wantDRAM1}
+		for device, w := range want {
+			if v, ok := got[device]; !ok || math.Abs(v-w) > 1e-12 {
+				t.Errorf("%s after %+v: saw %v J, want %v", device, step, v, w)
 			}
 		}
+	}
+}
+
+// A counter that began again (the machine was suspended) did not wrap: no energy is made up, the reading is left out and
+// told of, and the next one counts on from there.
+func TestRAPLCounterBeginsAgain(t *testing.T) {
+	tree := fixture(t, "desktop")
+	src, _, err := openRAPL(machine(tree), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	set(tree, energyFile0, "9000000")
+	read(t, src, epoch)
+	set(tree, energyFile0, "3000000")
+	rows, err := src.Sample(epoch.Add(50*time.Millisecond), nil)
+	if err == nil || !strings.Contains(err.Error(), "intel-rapl:0/energy_uj: the counter began again, from 9000000 to 3000000 uJ") {
+		t.Errorf("saw %v", err)
+	}
+	if _, ok := counters(rows)["cpu:0"]; ok || len(rows) != 3 {
+		t.Errorf("saw %v, want the three other zones", counters(rows))
+	}
+	set(tree, energyFile0, "3500000")
+	if got := counters(read(t, src, epoch.Add(100*time.Millisecond)))["cpu:0"]; got != 4.5 {
+		t.Errorf("saw %v J, want 4.5", got)
 	}
 }
 
@@ -90,8 +238,12 @@ func TestRAPLUnavailable(t *testing.T) {
 		}
 		return tree
 	}
+	part := fixture(t, "desktop")
+	delete(part, "sys/class/powercap/intel-rapl:0/name")
 	garbled := fixture(t, "desktop")
 	set(garbled, energyFile0, "many")
+	negative := fixture(t, "desktop")
+	set(negative, energyFile0, "-5")
 	for _, c := range []struct {
 		name string
 		env  Environment
@@ -101,11 +253,14 @@ func TestRAPLUnavailable(t *testing.T) {
 		{"no permission", machine(denied{fixture(t, "desktop"), "energy_uj"}), ErrPermission, "run: " + raplGrant},
 		{"no permission for the folder", machine(denied{fixture(t, "desktop"), "powercap"}), ErrPermission, "run: " + raplGrant},
 		{"no driver", machine(without(fixture(t, "desktop"), "powercap")), ErrAbsent, "run: " + raplLoad},
-		{"no package domain", machine(without(fixture(t, "desktop"), ":0/")), ErrAbsent, "no RAPL package"},
+		{"no package domain", machine(without(fixture(t, "desktop"), "intel-rapl:0")), ErrAbsent, "no RAPL package"},
 		{"virtual machine", machine(fixture(t, "virtual-machine")), ErrAbsent, "hypervisor"},
 		{"not Linux", machine(fstest.MapFS{}), ErrAbsent, "not Linux"},
 		{"no counter", machine(without(fixture(t, "desktop"), "energy_uj")), ErrAbsent, "has no counter"},
-		{"garbled", machine(garbled), nil, `saw "many", want an unsigned number`},
+		{"no name", machine(part), ErrAbsent, "has no name"},
+		{"second package denied", machine(denied{fixture(t, "two-sockets"), "intel-rapl:1/energy_uj"}), ErrPermission, "run: " + raplGrant},
+		{"garbled", machine(garbled), nil, `saw "many", want a number`},
+		{"negative", machine(negative), nil, "saw -5, want an unsigned number"},
 	} {
 		_, _, err := openRAPL(c.env, Options{})
 		if err == nil || !strings.Contains(err.Error(), c.text) {
@@ -131,7 +286,7 @@ func TestRAPLOnePackageFails(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "intel-rapl:0/energy_uj") {
 		t.Errorf("saw error %v, want one naming the file", err)
 	}
-	if len(got) != 1 || got[0].Device != "cpu:1" {
-		t.Errorf("saw %+v, want the other package's reading", got)
+	if _, ok := counters(got)["cpu:1"]; !ok || len(got) != 3 {
+		t.Errorf("saw %v, want the other package's reading", counters(got))
 	}
 }

@@ -44,6 +44,15 @@ func readInt(files fs.FS, name string) (int64, error) {
 	return v, nil
 }
 
+// unsigned reads a file that is kept and holds one unsigned decimal number.
+func unsigned(file *kept) (uint64, error) {
+	v, err := file.number()
+	if err == nil && v < 0 {
+		err = fmt.Errorf("%s: saw %d, want an unsigned number", file.name, v)
+	}
+	return uint64(v), err
+}
+
 // cannotOpen turns the error of the first read of a source into what the registry knows: absent with the reason why,
 // no permission with the command that grants it, or err itself.
 func cannotOpen(err error, why, grant string) error {

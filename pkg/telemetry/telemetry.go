@@ -57,7 +57,8 @@ type Environment struct {
 	Root string // folder that /proc and /sys are read below; "" means "/". A container's view of its host, or a fixture.
 	Host string // the `host` column of every sample
 
-	files fs.FS // replaces Root in tests, so that a permission error can be injected whoever runs them
+	files fs.FS      // replaces Root in tests, so that a permission error can be injected whoever runs them
+	perf  perfOpener // replaces the system call of the source perf in tests
 }
 
 // fsys is the file tree that sensors are read from, with paths like "sys/class/powercap".
@@ -142,6 +143,7 @@ type member struct {
 	measures string
 	cpuPower bool // measures processor power
 	fallback bool // opened only where no other member measures processor power
+	rank     int  // of fallbacks, that of the higher rank is tried first
 	// open returns the source and what it found, for the doctor; or an error that wraps ErrAbsent or ErrPermission.
 	open func(Environment, Options) (Source, string, error)
 }
@@ -159,6 +161,6 @@ func register(m member) {
 			}
 			return -1
 		}
-		return cmp.Compare(a.name, b.name)
+		return cmp.Or(cmp.Compare(b.rank, a.rank), cmp.Compare(a.name, b.name))
 	})
 }
