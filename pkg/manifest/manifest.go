@@ -46,6 +46,8 @@ type Model struct {
 	Name          string `json:"name"`
 	WeightsSHA256 string `json:"weights_sha256"`
 	Parameters    int64  `json:"parameters"`
+	Layers        int64  `json:"layers,omitempty"` // 0 in manifests of earlier versions
+	Width         int64  `json:"width,omitempty"`  // of the residual stream; as above
 }
 
 // Sensor is what became of one telemetry source.

@@ -96,7 +96,8 @@ func (f *Folder) begin(ctx context.Context, opt FolderOptions) error {
 			return cli.BadInputf("%s holds %d runs of host %s, this is %s: name another folder", f.Dir, len(f.Done), m.Environment.Host, opt.Environment.Host)
 		}
 		m.Experiment, m.MatrixHash, m.Matrix = opt.Matrix.Experiment, hash, matrixJSON
-		m.Model = &manifest.Model{Name: opt.Model.Name, WeightsSHA256: opt.Model.WeightsSHA256, Parameters: opt.Model.Config.Parameters()}
+		m.Model = &manifest.Model{Name: opt.Model.Name, WeightsSHA256: opt.Model.WeightsSHA256, Parameters: opt.Model.Config.Parameters(),
+			Layers: int64(opt.Model.Config.NLayer), Width: int64(opt.Model.Config.NEmbd)}
 		m.Environment, m.Sensors = opt.Environment, opt.Sensors
 		m.Invocations = append(m.Invocations, manifest.Invocation{StartUTC: time.Now().UTC(), Command: f.command, Tool: cli.Version()})
 		return nil
