@@ -464,6 +464,7 @@ scenarios: [{name: one, prompts: [The quick brown fox]}]
 // killer is a Recorder without sensors. The runner asks it for samples right before each window; a moment after the first
 // time it kills.
 type killer struct {
+	bare
 	kill  func()
 	armed bool
 }
@@ -474,5 +475,3 @@ func (k *killer) Now() {
 		time.AfterFunc(100*time.Millisecond, k.kill)
 	}
 }
-
-func (k *killer) Drain() []record.Sample { return nil }

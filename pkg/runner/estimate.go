@@ -54,24 +54,28 @@ func (e *Estimator) Obstacle(step *matrix.Step) error {
 // Steps estimates each step, by its run id. What preparing a cell takes, such as warming up and compiling, is in the first of
 // its steps in each session, where it is spent. A step with an obstacle takes no time.
 func (e *Estimator) Steps(steps []matrix.Step) map[string]time.Duration {
-	type cell struct {
-		id      string
+	type once struct {
+		what    string // a cell, or a backend's worker
 		session int64
 	}
 	out := make(map[string]time.Duration, len(steps))
-	prepared := map[cell]bool{}
+	done := map[once]bool{}
 	for i := range steps {
 		s := &steps[i]
 		if e.Obstacle(s) != nil {
 			out[s.RunID] = 0
 			continue
 		}
-		once := taskTime(e.config, s, cmp.Or(s.Backend.Threads, e.threads))
-		out[s.RunID] = max(once, e.matrix.MinWindow)
-		if c := (cell{s.CellID(), s.Session}); !prepared[c] {
-			prepared[c] = true
+		task := taskTime(e.config, s, cmp.Or(s.Backend.Threads, e.threads))
+		out[s.RunID] = max(task, e.matrix.MinWindow)
+		if w := (once{s.Backend.Name, s.Session}); !done[w] {
+			done[w] = true
+			out[s.RunID] += e.matrix.Idle
+		}
+		if c := (once{s.CellID(), s.Session}); !done[c] {
+			done[c] = true
 			b, _ := backend.Lookup(s.Backend.Name) // an unknown one is an obstacle
-			out[s.RunID] += b.CellSetup + once*time.Duration(e.matrix.Warmups)
+			out[s.RunID] += b.CellSetup + task*time.Duration(e.matrix.Warmups)
 		}
 	}
 	return out

@@ -146,7 +146,10 @@ func (s *session) foreignGPU(r *record.Run) *int64 {
 			continue
 		}
 		foreign := *sample.Processes
-		if r.Device == record.GPU {
+		switch {
+		case sample.ForeignProcesses != nil:
+			foreign = *sample.ForeignProcesses
+		case r.Device == record.GPU:
 			foreign-- // the run's own
 		}
 		if foreign = max(foreign, 0); most == nil || foreign > *most {

@@ -120,6 +120,7 @@ func TestWorkElsewhere(t *testing.T) {
 
 // thermometer is a Recorder whose processor cools by a degree with each reading.
 type thermometer struct {
+	bare
 	tempC    float64
 	readings int
 }

@@ -30,8 +30,11 @@ type Sink interface {
 
 // Recorder is the telemetry that runs beside the measurements; *telemetry.Recorder is one.
 type Recorder interface {
-	Now()
-	Drain() []record.Sample
+	Now()                               // reads all sensors
+	Mark(event string)                  // does so and notes an event
+	Drain() []record.Sample             // what was read since the last Drain
+	Track(pids ...int)                  // whose processes are measured
+	Window(record.Device) time.Duration // the shortest window that the power sensors of a class resolve; 0 where there are none
 }
 
 // Options is what Run needs.
@@ -62,10 +65,12 @@ func (o *Outcome) Finished() int { return o.OK + o.Degraded + o.Failed }
 // run is the state of one Run.
 type run struct {
 	Options
-	out     Outcome
-	prompts map[string]workload.Prompt // by scenario
-	recent  []record.Sample            // samples that the next run's window may need
-	first   *state                     // how warm the machine was before anything ran; nil until it is needed
+	out        Outcome
+	prompts    map[string]workload.Prompt // by scenario
+	recent     []record.Sample            // samples that the next run's window may need
+	launched   bool                       // a worker was started
+	idleBefore []record.Sample            // of the latest time when the machine was left alone
+	first      *state                     // how warm the machine was before anything ran; nil until it is needed
 }
 
 // Run executes what of the matrix's plan is not done. An error of the sink ends it, as does ctx; a backend's never does.
@@ -86,12 +91,22 @@ func Run(ctx context.Context, opt Options) (*Outcome, error) {
 		}
 		steps = steps[n:]
 	}
-	// What the sensors said since the last run, which is all they said where nothing ran.
-	if r.Recorder != nil {
-		r.Recorder.Now()
-		return &r.out, r.Sink.Samples(r.Recorder.Drain())
+	return &r.out, r.conclude(ctx)
+}
+
+// conclude measures the idle power after the last worker and hands over what the sensors said since the last run, which is
+// all they said where nothing ran.
+func (r *run) conclude(ctx context.Context) error {
+	if r.Recorder == nil {
+		return nil
 	}
-	return &r.out, nil
+	if r.launched {
+		if err := r.idle(ctx); err != nil {
+			return err
+		}
+	}
+	r.Recorder.Now()
+	return r.Sink.Samples(r.Recorder.Drain())
 }
 
 // Remaining is the plan without the runs that are done.

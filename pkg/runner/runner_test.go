@@ -78,6 +78,7 @@ func mustPreset() model.Config {
 type memory struct {
 	runs    []record.Run
 	samples int
+	events  []string
 	after   func(n int) error // called with the number of runs
 }
 
@@ -91,6 +92,11 @@ func (m *memory) Run(r *record.Run) error {
 
 func (m *memory) Samples(s []record.Sample) error {
 	m.samples += len(s)
+	for i := range s {
+		if s[i].Event != "" {
+			m.events = append(m.events, s[i].Event)
+		}
+	}
 	return nil
 }
 
@@ -211,19 +217,22 @@ func TestModeThatABackendCannotDoIsDegraded(t *testing.T) {
 
 // counter is a Recorder with a perfect power meter of 10 W that is read every millisecond.
 type counter struct {
+	bare
 	mu      sync.Mutex
 	pending []record.Sample
 }
 
 func startCounter(ctx context.Context) *counter {
 	c := &counter{}
-	go func() {
-		for ctx.Err() == nil {
-			c.Now()
-			time.Sleep(time.Millisecond)
-		}
-	}()
+	go c.read(ctx)
 	return c
+}
+
+func (c *counter) read(ctx context.Context) {
+	for ctx.Err() == nil {
+		c.Now()
+		time.Sleep(time.Millisecond)
+	}
 }
 
 func (c *counter) Now() {
@@ -430,8 +439,9 @@ func TestEstimatesInTurn(t *testing.T) {
 	m.Repetitions, m.Sessions, m.Order, m.Warmups, m.MinWindow = 4, 2, matrix.Sequential, 3, time.Second
 	m.Modes, m.Scenarios = m.Modes[:1], m.Scenarios[:1]
 	steps := m.Plan()[2:]
+	m.Idle = 5 * time.Second
 	got := NewEstimator(m, tiny.Config, 2).Steps(steps)
-	first := time.Second + 3*taskTime(tiny.Config, &steps[0], 2)
+	first := 6*time.Second + 3*taskTime(tiny.Config, &steps[0], 2)
 	for i, want := range []time.Duration{first, time.Second, first, time.Second, time.Second, time.Second} {
 		if d := got[steps[i].RunID]; d != want {
 			t.Errorf("%s: %s, want %s", steps[i].RunID, d, want)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/banterhearts/bh/pkg/backend"
@@ -45,7 +46,7 @@ func (s *session) step(ctx context.Context, step *matrix.Step) error {
 	complete(rec, w)
 	samples := append(s.taken(), s.sweep()...)
 	s.circumstances(rec, step) // before the energy, which depends on the flags
-	energy.Apply(rec, s.recent)
+	energy.Apply(rec, slices.Concat(s.idleBefore, s.recent))
 	s.forget(w.EndUnixNS)
 	// The run goes first: when the power fails between the two, its record already carries its energy.
 	if err := s.hand(step, rec); err != nil {
@@ -81,12 +82,20 @@ func (s *session) measure(ctx context.Context, step *matrix.Step) (*worker.Windo
 		s.before = s.sweep()
 	}
 	load := s.watch()
-	w, err := s.client.Measure(ctx, cell, s.Matrix.MinWindow, s.Matrix.Timeout)
+	w, err := s.client.Measure(ctx, cell, s.window(), s.Matrix.Timeout)
 	if err == nil {
 		s.crashes = 0
 		s.load = load()
 	}
 	return w, err
+}
+
+// window is how long the window lasts at least, for the sensors of the device that works.
+func (s *session) window() time.Duration {
+	if s.Recorder == nil {
+		return s.Matrix.MinWindow
+	}
+	return s.Matrix.Window(s.Recorder.Window(s.backend.Device))
 }
 
 // ready makes sure that a worker has the model open.
@@ -103,6 +112,10 @@ func (s *session) ready(ctx context.Context) error {
 	if err := s.coolDown(ctx); err != nil {
 		return err
 	}
+	if err := s.idle(ctx); err != nil {
+		return err
+	}
+	s.launched = true
 	client, err := s.launch()
 	if err != nil {
 		return err
@@ -124,7 +137,15 @@ func (s *session) open(ctx context.Context) error {
 	s.opened = opened
 	s.out.Engines[s.backend.Name] = opened.Info
 	s.affinity = s.boundTo()
+	s.track(s.workers()...)
 	return nil
+}
+
+// track tells the sensors which processes do the work.
+func (s *session) track(pids ...int) {
+	if s.Recorder != nil {
+		s.Recorder.Track(pids...)
+	}
 }
 
 // abandon ends a worker that lives but could not open the model. What is missing stays so for the session; what broke may
@@ -221,6 +242,7 @@ func (s *session) forget(end int64) {
 // stop ends the worker.
 func (s *session) stop() {
 	if s.client != nil {
+		s.track()
 		_ = s.client.Close() // everything it measured has been handed over; how it ends changes nothing
 		s.client = nil
 	}
