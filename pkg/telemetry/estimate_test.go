@@ -105,3 +105,45 @@ func TestOptionsValidate(t *testing.T) {
 		}
 	}
 }
+
+// Coefficients from the table of processors: on a whole machine each package, in a virtual machine the threads it has.
+func TestEstimateFromTable(t *testing.T) {
+	info := func(model, flags string) string {
+		return "processor : 0\nmodel name : " + model + "\nflags : fpu " + flags + " x"
+	}
+	for _, c := range []struct {
+		tree, info string
+		idle, full float64 // of all processors
+		detail     string
+	}{
+		{"two-sockets", info("AMD EPYC 7763 64-Core Processor", "vme"), 2 * 0.12 * 280, 2 * 280,
+			"4 processors, 67.2 W idle, 560 W at full load: an estimate, from the 280 W (TDP) of a EPYC 7763, " +
+				"amd_cpu_server_dataset of 2025-07-11 in CodeCarbon, 2 packages"},
+		{"virtual-machine", info("Intel(R) Xeon(R) Platinum 8259CL CPU @ 2.50GHz", "hypervisor"), 0.12 * 210 * 2 / 48, 210. * 2 / 48,
+			"2 processors, 1.05 W idle, 8.75 W at full load: an estimate, from the 210 W (TDP) of a Xeon Platinum 8259CL, " +
+				"cpu_power of 2026-04-13 in CodeCarbon, scaled to 2 of its 48 threads as this is a virtual machine"},
+		{"virtual-machine", info("Intel(R) Core(TM) i9-9900K CPU @ 3.60GHz", "hypervisor"), 1.48, 7,
+			"2 processors, 1.48 W idle, 7 W at full load: an estimate, averages of Cloud Carbon Footprint, as the table does " +
+				"not tell how many threads of a i9-9900K are this virtual machine's"},
+		{"virtual-machine", info("Intel(R) Xeon(R) Processor", "hypervisor"), 1.48, 7,
+			"2 processors, 1.48 W idle, 7 W at full load: an estimate, averages of Cloud Carbon Footprint, as the table of " +
+				"processors has no \"Intel(R) Xeon(R) Processor\""},
+	} {
+		tree := fixture(t, c.tree)
+		set(tree, "proc/cpuinfo", c.info)
+		src, detail := openEstimateAt(t, tree, Options{})
+		if detail != c.detail {
+			t.Errorf("saw %q, want %q", detail, c.detail)
+		}
+		cpus := float64(src.times.cpus)
+		if !near(float64(src.idle)*cpus, c.idle) || !near(float64(src.max)*cpus, c.full) {
+			t.Errorf("%s: saw %v W and %v W of each, want %v and %v of all", c.info, src.idle, src.max, c.idle, c.full)
+		}
+	}
+	tree := fixture(t, "desktop")
+	set(tree, "proc/cpuinfo", info("AMD EPYC 7763 64-Core Processor", "vme"))
+	src, detail := openEstimateAt(t, tree, Options{CPUIdleWatts: units.Ptr(units.Watts(1)), CPUMaxWatts: units.Ptr(units.Watts(3))})
+	if src.max != 1.5 || !strings.HasSuffix(detail, "given for each of 1 package") {
+		t.Errorf("given watts: saw %v and %q, want them to win over the table", src.max, detail)
+	}
+}
