@@ -55,6 +55,7 @@ type Sensor struct {
 	Source string `json:"source"`
 	Status string `json:"status"`
 	Detail string `json:"detail"`
+	Fix    string `json:"fix,omitempty"` // what would make it readable
 }
 
 // Invocation is one start of bh-run.

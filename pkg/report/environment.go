@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/banterhearts/bh/pkg/manifest"
+	"github.com/banterhearts/bh/pkg/roofline"
 )
 
 func init() {
@@ -115,7 +116,8 @@ func sensorFacts(d *data) []Block {
 var roles = map[string]string{
 	EnergyFile: "runs with the energy of each", RunsFile: "runs", CellsFile: "cells: runs summarised",
 	CostFile: "cells priced by provider, tier and method", StatsFile: "statistical analysis", SamplesFile: "telemetry samples",
-	MetricsFile: "runs with the energy of each", StatisticalFile: "statistical analysis",
+	roofline.FileName: "memory bandwidth and FLOP rate of the machine",
+	MetricsFile:       "runs with the energy of each", StatisticalFile: "statistical analysis",
 }
 
 func artifactTable(d *data) []Block {
@@ -123,7 +125,11 @@ func artifactTable(d *data) []Block {
 	for _, a := range d.Artifacts {
 		t.lines([]Line{{code(a.Path)}, phrase(roles[a.Path]), phrase(fmt.Sprint(a.Bytes))})
 	}
-	t.note("Section 7 has their hashes. Prices: %s. Matrix: %s.", code(d.BookName), word(d.matrixName()))
+	if d.Profile.priced() {
+		t.note("Section 7 has their hashes. Prices: %s. Matrix: %s.", code(d.BookName), word(d.matrixName()))
+	} else {
+		t.note("Section 7 has their hashes. Matrix: %s.", word(d.matrixName()))
+	}
 	return []Block{t.block()}
 }
 

@@ -226,7 +226,8 @@ func (d *data) pricedTiers() string {
 
 func totalCostFigure(d *data, mode record.Mode) (*Figure, string) {
 	c := barChart{Title: "Total cost per 1M tokens", Subtitle: d.subtitle(mode, "circles", d.priced()), Axis: "Total cost (USD per 1M tokens)"}
-	return d.costFigure(mode, c, costTotal, 1, true, d.onDemandRows, costBounds)
+	f, why := d.costFigure(mode, c, costTotal, 1, true, d.onDemandRows, costBounds)
+	return d.withCharge(f, why, mode)
 }
 
 // million scales tokens per kWh to numbers that can be read.
@@ -234,13 +235,15 @@ const million = 1e-6
 
 func efficiencyFigure(d *data, mode record.Mode) (*Figure, string) {
 	c := barChart{Title: "Energy efficiency", Subtitle: d.subtitle(mode, "circles", ""), Axis: "Energy efficiency (million tokens per kWh)"}
-	return d.costFigure(mode, c, tokensPerKWh, million, false, d.energyRows, nil)
+	f, why := d.costFigure(mode, c, tokensPerKWh, million, false, d.energyRows, nil)
+	return d.withGrades(f, why, mode)
 }
 
 func carbonFigure(d *data, mode record.Mode) (*Figure, string) {
 	c := barChart{Title: "Carbon footprint", Subtitle: d.subtitle(mode, "circles", fmt.Sprintf(", at %.4g gCO2e/kWh", float64(d.Book.Carbon.GCO2ePerKWh))),
 		Axis: "Carbon footprint (gCO2e per 1M tokens)"}
-	return d.costFigure(mode, c, costCarbon, 1, true, d.energyRows, nil)
+	f, why := d.costFigure(mode, c, costCarbon, 1, true, d.energyRows, nil)
+	return d.withGrades(f, why, mode)
 }
 
 // tierFigure draws each backend's cost in every tier it has a price for, the cheapest backend first.
@@ -266,7 +269,7 @@ func tierFigure(d *data, mode record.Mode) (*Figure, string) {
 		}
 		return nil, d.noTotal(mode)
 	}
-	return d.figure(c.Title, c.Axis, d.CostsName, estimated, altBars(c), c.drawing()), ""
+	return d.withCharge(d.figure(c.Title, c.Axis, d.CostsName, estimated, altBars(c), c.drawing()), "", mode)
 }
 
 // tierOrder lists the measured backends of a mode, those with an on-demand cost first, by that cost.
@@ -306,7 +309,8 @@ func scatterFigure(d *data, mode record.Mode) (*Figure, string) {
 		return nil, d.noTotal(mode)
 	}
 	alt := fmt.Sprintf("Scatter chart on logarithmic axes. %s: %s.", c.Title, strings.Join(parts, ", "))
-	return d.figure(c.Title, "Both axes are logarithmic; cheaper is lower, faster is further right", d.CostsName, estimated, alt, c.drawing()), ""
+	f := d.figure(c.Title, "Both axes are logarithmic; cheaper is lower, faster is further right", d.CostsName, estimated, alt, c.drawing())
+	return d.withCharge(f, "", mode)
 }
 
 // scatterMark is the mark of one backend in one mode; it reports whether its cost rests on an estimate.

@@ -9,28 +9,32 @@ import (
 	"github.com/banterhearts/bh/pkg/manifest"
 	"github.com/banterhearts/bh/pkg/matrix"
 	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/roofline"
 )
 
 // Inputs is all that a report is made from. Equal inputs give an equal report, byte by byte.
 type Inputs struct {
-	Title     string
-	Method    string // assumption set of the cost rows that section 4 shows
-	Profile   Profile
-	Cells     []record.Cell
-	CellsName string // the file that Cells were read from or summarised from, seen from the report's folder, like all names
-	FromRuns  bool   // Cells were summarised from run records; false for an archive of cells
-	Runs      RunFacts
-	Costs     []record.Cost // of every method
-	CostsName string
-	Stats     *compare.Document
-	StatsName string
-	Book      *cost.Book
-	BookName  string
-	Matrix    *matrix.Matrix     // nil where none is known
-	Manifest  *manifest.Manifest // nil where there is none
-	Sensors   []SensorFacts      // what telemetry read, by source and device; nil where there is no file of samples
-	Artifacts []Artifact         // the files read, with the hashes they had
-	Rejected  []string           // what was wrong with rows that could not be taken
+	Title       string
+	Method      string // assumption set of the cost rows that section 4 shows
+	Profile     Profile
+	Cells       []record.Cell
+	CellsName   string // the file that Cells were read from or summarised from, seen from the report's folder, like all names
+	FromRuns    bool   // Cells were summarised from run records; false for an archive of cells
+	Runs        RunFacts
+	Costs       []record.Cost // of every method
+	CostsName   string
+	Stats       *compare.Document
+	StatsName   string
+	Book        *cost.Book
+	BookName    string
+	Matrix      *matrix.Matrix        // nil where none is known
+	Manifest    *manifest.Manifest    // nil where there is none
+	Sensors     []SensorFacts         // what telemetry read, by source and device; nil where there is no file of samples
+	Calibration *roofline.Calibration // the machine's roofs; nil where they were not measured
+	Timeline    *timeline             // what telemetry read, by time; nil where there is no file of samples
+	Recorder    recorderFacts         // what the recorder told of itself
+	Artifacts   []Artifact            // the files read, with the hashes they had
+	Rejected    []string              // what was wrong with rows that could not be taken
 
 	prices, plan *namedText // what Book and Matrix were read from; nil for the built-in book and the manifest's matrix
 	rejected     []string   // one line for each file with rejected rows
@@ -45,7 +49,9 @@ type RunFacts struct {
 	Iterations   []int64                           // repetitions of the work in each window
 	Outputs      map[OutputKey]map[string][]string // backends by hash of their output, for each task
 
-	samples map[sampleKey]*sample
+	samples   map[sampleKey]*sample
+	resources map[resourceKey]*resources
+	windows   map[string][]span // by host
 }
 
 // sampleKey is a backend as it was set up, in one mode.

@@ -18,6 +18,7 @@ import (
 	"github.com/banterhearts/bh/pkg/manifest"
 	"github.com/banterhearts/bh/pkg/matrix"
 	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/roofline"
 	"github.com/banterhearts/bh/pkg/store"
 )
 
@@ -97,7 +98,7 @@ type loader struct {
 // load is Load with the texts at hand: prices nil is the built-in book, plan nil the manifest's matrix.
 func load(ctx context.Context, o Options, prices, plan *namedText) (*Inputs, error) {
 	l := &loader{ctx: ctx, dir: o.Dir, in: &Inputs{Title: o.Title, Method: o.Method, Profile: o.Profile, CostsName: CostFile, prices: prices, plan: plan}}
-	for _, step := range []func() error{l.folder, l.manifest, l.book, l.matrix, l.measurements, l.costs, l.stats, l.samples} {
+	for _, step := range []func() error{l.folder, l.manifest, l.book, l.matrix, l.measurements, l.costs, l.stats, l.calibration, l.samples} {
 		if err := step(); err != nil {
 			return nil, err
 		}
@@ -180,7 +181,11 @@ func (l *loader) measurements() error {
 	return nil
 }
 
+// costs reads the costs, where the report is about them.
 func (l *loader) costs() error {
+	if !l.in.Profile.priced() {
+		return nil
+	}
 	var methods []string
 	err := l.scan(CostFile, store.Handlers{Cost: func(r *record.Cost) error {
 		l.in.Costs = append(l.in.Costs, *r)
@@ -207,12 +212,30 @@ func (l *loader) stats() (err error) {
 	return l.artifact(l.in.StatsName)
 }
 
+// calibration reads what the machine can reach, where that was measured.
+func (l *loader) calibration() (err error) {
+	path := filepath.Join(l.dir, roofline.FileName)
+	if !exists(path) {
+		return nil
+	}
+	if l.in.Calibration, err = roofline.Read(path); err != nil {
+		return err
+	}
+	return l.artifact(roofline.FileName)
+}
+
 // samples sums up the telemetry where there is a file of it.
 func (l *loader) samples() error {
 	if _, err := os.Stat(filepath.Join(l.dir, SamplesFile)); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return l.scan(SamplesFile, store.Handlers{Sample: func(s *record.Sample) error { l.in.addSample(s); return nil }})
+	l.in.Timeline = newTimeline(l.in.Runs.windows)
+	return l.scan(SamplesFile, store.Handlers{Sample: func(s *record.Sample) error {
+		l.in.addSample(s)
+		l.in.Timeline.add(s)
+		l.in.Recorder.add(s)
+		return nil
+	}})
 }
 
 // scan reads the records of one artifact and notes its hash. Rows that cannot be taken are noted, and the rest goes on.
@@ -248,6 +271,8 @@ func (f *RunFacts) add(r *record.Run) {
 		return
 	}
 	f.addTimes(r)
+	f.addResources(r)
+	f.addWindow(r)
 	if r.GCDuringWindow != nil {
 		f.GCKnown++
 		if *r.GCDuringWindow > 0 {

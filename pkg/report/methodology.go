@@ -14,9 +14,9 @@ import (
 func init() {
 	register(section{placeMethodology, "Methodology", methodology})
 	register(section{placeMethodology + 1, "Matrix", matrixSection})
-	register(section{placeMethodology + 2, "Cost and energy model", costModel})
+	registerPriced(section{placeMethodology + 2, "Cost and energy model", costModel})
 	register(section{placeMethodology + 3, "Telemetry", telemetrySection})
-	register(section{placeMethodology + 4, "Pricing inputs", pricingInputs})
+	registerPriced(section{placeMethodology + 4, "Pricing inputs", pricingInputs})
 	registerFor(TR119, section{placeMethodology + 5, "Request mix and volume", requestMix})
 }
 

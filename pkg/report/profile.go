@@ -1,6 +1,11 @@
 package report
 
-import "github.com/banterhearts/bh/pkg/cli"
+import (
+	"slices"
+	"strings"
+
+	"github.com/banterhearts/bh/pkg/cli"
+)
 
 // Profile is which technical report is written: its questions, and so its sections, findings and title. What every report
 // has (definitions, method, environment, checks, reproduction) is in all of them.
@@ -10,6 +15,7 @@ type Profile string
 const (
 	TR117 Profile = "tr117" // a benchmark of requests across backends: distributions, tests of runs, paradoxes
 	TR119 Profile = "tr119" // cost and energy of one million tokens
+	TR122 Profile = "tr122" // resources: power, energy, memory, clocks, and which roof is near
 )
 
 // DefaultProfile is the profile of a report that names none.
@@ -19,12 +25,27 @@ const DefaultProfile = TR119
 var titles = map[Profile]string{
 	TR117: "Technical Report 117: cross-backend inference benchmark",
 	TR119: DefaultTitle,
+	TR122: "Technical Report 122: resources of local inference",
 }
+
+// priced reports whether the report is about costs too, and so needs them.
+func (p Profile) priced() bool { return p != TR122 }
 
 // validate checks that there is such a profile.
 func (p Profile) validate() error {
 	if titles[p] == "" {
-		return cli.BadInputf("profile: saw %q, want %s or %s", p, TR117, TR119)
+		return cli.BadInputf("profile: saw %q, want %s", p, ProfileNames())
 	}
 	return nil
+}
+
+// ProfileNames lists the profiles for people: a, b or c.
+func ProfileNames() string {
+	var names []string
+	for p := range titles {
+		names = append(names, string(p))
+	}
+	slices.Sort(names)
+	end := len(names) - 1
+	return strings.Join(names[:end], ", ") + " or " + names[end]
 }

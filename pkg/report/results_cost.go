@@ -9,11 +9,11 @@ import (
 )
 
 func init() {
-	register(section{placeResults + 4, "Cost and energy summary", costSummary})
-	register(section{placeResults + 5, "Cost and energy per 1M tokens, on-demand", costOnDemand})
+	registerPriced(section{placeResults + 4, "Cost and energy summary", costSummary})
+	registerPriced(section{placeResults + 5, "Cost and energy per 1M tokens, on-demand", costOnDemand})
 	registerFor(TR119, section{placeResults + 6, "Multi-tier pricing", tierPricing})
-	register(section{placeResults + 7, "Cloud providers", cloudProviders})
-	register(section{placeResults + 8, "Carbon footprint", carbonDetail})
+	registerPriced(section{placeResults + 7, "Cloud providers", cloudProviders})
+	registerPriced(section{placeResults + 8, "Carbon footprint", carbonDetail})
 }
 
 // costSummaryColumns are the columns of the summary in spec TR119's names.
@@ -27,7 +27,8 @@ func costSummary(d *data) []Block {
 			d.costMean(energy, costEnergy), d.costMean(energy, costKWh), d.costMean(energy, costCarbon))
 	}
 	t.note("total_cost_usd_per_1M_tok: on demand at the default provider (%s).", word(d.defaultProviders()))
-	return []Block{t.block()}
+	t.note("%s", word(d.gradeWords("")))
+	return append(energyStatement(d), t.block())
 }
 
 // matchesDevice reports whether the method shown prices a backend on instances of its own kind alone.
@@ -69,6 +70,7 @@ func costOnDemand(d *data) []Block {
 	}
 	t.note("Default provider: %s. gpu_hours_per_1M_tok: hours of the machine that runs the backend, with a GPU or without. %s",
 		word(d.defaultProviders()), d.estimatorNote())
+	t.note("%s", word(d.gradeWords("")))
 	return d.orNothing(t)
 }
 
@@ -98,6 +100,9 @@ func tierPricing(d *data) []Block {
 		t.row([]string{c.label, string(c.Mode), c.Scenario}, numbers...)
 	}
 	t.note("Default provider: %s. reserved means reserved_1yr. %s", word(d.defaultProviders()), word(d.onPremWords()))
+	if d.chargesEnergy() {
+		t.note("%s", word(d.gradeWords("")))
+	}
 	return d.orNothing(t)
 }
 
@@ -157,6 +162,7 @@ func carbonDetail(d *data) []Block {
 	}
 	t.note("Carbon intensity %s gCO2e/kWh (%s, %s): %s.", d.bookNumber(float64(d.Book.Carbon.GCO2ePerKWh), "carbon.gco2e_per_kwh").span(),
 		word(d.Book.Carbon.Region), word(d.Book.Carbon.Date), word(d.Book.Carbon.Source))
+	t.note("%s", word(d.gradeWords("")))
 	return d.orNothing(t)
 }
 

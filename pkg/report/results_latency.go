@@ -9,7 +9,7 @@ import (
 )
 
 func init() {
-	register(section{placeResults, "Results", resultsIntro})
+	registerPriced(section{placeResults, "Results", resultsIntro})
 	register(section{placeResults + 1, "Runs and their status", runStatus})
 	register(section{placeResults + 2, "Latency and throughput summary", latencySummary})
 	register(section{placeResults + 3, "Latency, throughput and telemetry per backend and scenario", latencyDetail})
@@ -94,6 +94,7 @@ func latencySummary(d *data) []Block {
 		t.lines(append(cells, rate.cell(), Line{of}))
 	}
 	t.note("degraded_rate, degraded_runs: runs without a measurement, degraded or failed, of those planned. %s", d.estimatorNote())
+	t.note("power_mean_w: %s", word(d.gradeWords("")))
 	return []Block{t.block()}
 }
 
@@ -122,6 +123,7 @@ func latencyDetail(d *data) []Block {
 	if words := d.sessionWords(); words != "" {
 		t.note("%s", word(words))
 	}
+	t.note("power_mean_w: %s", word(d.gradeWords("")))
 	return d.orNothing(t)
 }
 

@@ -12,11 +12,11 @@ import (
 func init() {
 	for i, mode := range record.Modes() {
 		title := strings.ToUpper(string(mode)[:1]) + string(mode)[1:] + " deep dive"
-		register(section{placeResults + 10 + i, title, func(d *data) []Block { return deepDive(d, mode) }})
+		registerPriced(section{placeResults + 10 + i, title, func(d *data) []Block { return deepDive(d, mode) }})
 	}
 	registerFor(TR119, section{placeResults + 20, "Cost breakdown", costBreakdown})
-	register(section{placeResults + 21, "Energy efficiency ranking", energyRanking})
-	register(section{placeResults + 22, "Carbon comparison", carbonComparison})
+	registerPriced(section{placeResults + 21, "Energy efficiency ranking", energyRanking})
+	registerPriced(section{placeResults + 22, "Carbon comparison", carbonComparison})
 	registerFor(TR119, section{placeResults + 23, "ROI by tier", tierReturn})
 }
 
@@ -131,6 +131,7 @@ func deepDive(d *data, mode record.Mode) []Block {
 			d.cellMean(g.cells, d.throughput()), d.cellMean(g.cells, powerMean), d.energyShare(r.label, mode))
 	}
 	t.note("ci_lower, ci_upper: 95% interval of the mean cost from repeating the runs; %s where a cell has none, as under the estimator mean without the spread of the runs' throughputs.", code("n/a"))
+	t.note("%s", word(d.gradeWords(mode)))
 	return []Block{list(d.diveFindings(mode, order)...), t.block()}
 }
 
@@ -194,6 +195,7 @@ func costBreakdown(d *data) []Block {
 			infra.over(total, share).times(100, "per cent"), energy.over(total, share).times(100, "per cent"))
 	}
 	t.note("Modes: %s. A mean over modes weighs each of them alike, whatever a workload's mix; the request costs below weigh them by tokens.", word(joinModes(d.measuredModes())))
+	t.note("%s", word(d.gradeWords("")))
 	return []Block{t.block()}
 }
 
@@ -208,7 +210,7 @@ func joinModes(modes []record.Mode) string {
 func energyRanking(d *data) []Block {
 	order := d.rankCells(tokensPerKWh, false)
 	if len(order) == 0 {
-		return []Block{Note{Remark, phrase("No run has a power figure, so energy efficiency is not known.")}}
+		return append(energyStatement(d), Note{Remark, phrase("No run has a power figure, so energy efficiency is not known.")})
 	}
 	t := newTable("Energy efficiency, mean over all cells of a backend", []string{"Rank", "Backend"},
 		[]string{"tokens_per_kwh", "cells", "ratio_to_first", "ci_lower", "ci_upper"})
@@ -219,7 +221,8 @@ func energyRanking(d *data) []Block {
 	}
 	t.note("%s", word("ratio_to_first"+contrastNote))
 	d.noteMissing(t, order)
-	return append(d.sureness(order, tokensPerKWh), t.block())
+	t.note("%s", word(d.gradeWords("")))
+	return append(append(energyStatement(d), d.sureness(order, tokensPerKWh)...), t.block())
 }
 
 // noteMissing names measured backends that a ranking had to leave out.
@@ -252,6 +255,7 @@ func carbonComparison(d *data) []Block {
 	}
 	t.note("%s", word("ratio_to_lowest"+contrastNote))
 	d.noteMissing(t, order)
+	t.note("%s", word(d.gradeWords("")))
 	if len(order) == 1 {
 		return []Block{para("Only %s has a carbon figure, %s gCO2e per 1M tokens; there is no range to speak of.", strong(order[0].label), order[0].span()), t.block()}
 	}

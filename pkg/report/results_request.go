@@ -105,6 +105,7 @@ func requestCosts(d *data) []Block {
 	}
 	t.note("Mode: how the generated tokens are decoded. The times apply a backend's mean throughput and mean power across the scenarios of each mode; prompts and answers of these lengths were not themselves run. Default provider: %s.",
 		word(d.defaultProviders()))
+	t.note("%s", word(d.gradeWords("")))
 	return []Block{t.block()}
 }
 
@@ -151,5 +152,6 @@ func ownershipCosts(d *data) []Block {
 	}
 	t.note("It charges the hours that the tokens take at the mean cost across scenarios; an instance that stands idle costs more. Default provider: %s.",
 		word(d.defaultProviders()))
+	t.note("%s", word(d.gradeWords("")))
 	return []Block{t.block()}
 }

@@ -26,26 +26,36 @@ const (
 	placeReproduction
 )
 
-// registered is a section and the only profile that has it; "": all have.
+// registered is a section and the profiles that have it; none: all have.
 type registered struct {
 	section
-	only Profile
+	in []Profile
 }
+
+// stands reports whether the section is in the reports of a profile.
+func (r *registered) stands(p Profile) bool { return len(r.in) == 0 || slices.Contains(r.in, p) }
 
 // sections are all of them, in the order of registration.
 var sections []registered
 
 // register adds a section to every report. Two sections of one report in one place are a programmer's mistake.
-func register(s section) { registerFor("", s) }
+func register(s section) { add(registered{section: s}) }
 
 // registerFor adds a section to the reports of a profile.
-func registerFor(only Profile, s section) {
+func registerFor(only Profile, s section) { add(registered{s, []Profile{only}}) }
+
+// registerPriced adds a section to every report with costs.
+func registerPriced(s section) { add(registered{s, []Profile{TR117, TR119}}) }
+
+func add(s registered) {
 	for _, o := range sections {
-		if o.place == s.place && (o.only == only || o.only == "" || only == "") {
-			panic(fmt.Sprintf("report: two sections in place %d", s.place))
+		for p := range titles {
+			if o.place == s.place && o.stands(p) && s.stands(p) {
+				panic(fmt.Sprintf("report: two sections in place %d", s.place))
+			}
 		}
 	}
-	sections = append(sections, registered{s, only})
+	sections = append(sections, s)
 }
 
 // Build writes the report about the inputs.
@@ -53,7 +63,7 @@ func Build(in *Inputs) *Document {
 	d := newData(in)
 	doc := &Document{Title: in.Title}
 	ordered := slices.SortedFunc(slices.Values(sections), func(a, b registered) int { return cmp.Compare(a.place, b.place) })
-	ordered = slices.DeleteFunc(ordered, func(s registered) bool { return s.only != "" && s.only != d.Profile })
+	ordered = slices.DeleteFunc(ordered, func(s registered) bool { return !s.stands(d.Profile) })
 	chapter, part := 0, 0
 	for _, s := range ordered {
 		blocks := s.build(d)

@@ -383,7 +383,7 @@ func TestLonelyRequestReport(t *testing.T) {
 
 func TestUnknownProfile(t *testing.T) {
 	o := Options{Profile: "tr120"}
-	if err := o.Validate(); err == nil || !strings.Contains(err.Error(), `profile: saw "tr120", want tr117 or tr119`) {
+	if err := o.Validate(); err == nil || !strings.Contains(err.Error(), `profile: saw "tr120", want tr117, tr119 or tr122`) {
 		t.Errorf("%v", err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/banterhearts/bh/pkg/atomicfile"
 	"github.com/banterhearts/bh/pkg/cli"
 	"github.com/banterhearts/bh/pkg/manifest"
+	"github.com/banterhearts/bh/pkg/roofline"
 )
 
 // toolName is how the manifest calls what wrote a report.
@@ -123,7 +124,7 @@ func recordFiles(o Options, files []File, stale []string) error {
 			inputs = append(inputs, f)
 		}
 	}
-	for _, name := range slices.Concat(measurementFiles, []string{CostFile}, statsFiles, []string{SamplesFile}) {
+	for _, name := range slices.Concat(measurementFiles, []string{CostFile}, statsFiles, []string{SamplesFile, roofline.FileName}) {
 		if path := filepath.Join(o.Dir, name); exists(path) {
 			inputs = append(inputs, path)
 		}

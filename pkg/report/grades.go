@@ -1,0 +1,167 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/banterhearts/bh/pkg/cost"
+	"github.com/banterhearts/bh/pkg/manifest"
+	"github.com/banterhearts/bh/pkg/record"
+)
+
+// counted lists names with their counts, the most frequent first: a 3, b 1.
+func counted(counts map[string]int) string {
+	order := slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), strings.Compare(a, b))
+	})
+	parts := make([]string, len(order))
+	for i, name := range order {
+		parts[i] = fmt.Sprintf("%s %d", name, counts[name])
+	}
+	return strings.Join(parts, ", ")
+}
+
+// graded is how well the energy of some runs is known: runs by grade, and the reasons for no better one.
+type graded struct {
+	what    string // runs, or measured cells where there are no runs
+	grades  map[record.Grade]int
+	reasons map[string]int
+	sources map[string]int // of those with energy
+}
+
+// gradesOf sums up the cells that are wanted.
+func (d *data) gradesOf(wanted func(cellRow) bool) graded {
+	g := graded{what: "runs", grades: map[record.Grade]int{}, reasons: map[string]int{}, sources: map[string]int{}}
+	if !d.FromRuns {
+		g.what = "measured cells"
+	}
+	for _, c := range d.cells {
+		if c.N == 0 || !wanted(c) {
+			continue
+		}
+		s := d.resources(c)
+		if s == nil {
+			g.grades[c.EnergyGrade]++
+			if c.PowerMeanW != nil {
+				g.sources[c.PowerSource]++
+			}
+			continue
+		}
+		for grade, n := range s.grades {
+			g.grades[grade] += n
+		}
+		for reason, n := range s.reasons {
+			g.reasons[reason] += n
+		}
+		for source, n := range s.sources {
+			if source != "" {
+				g.sources[source] += n
+			}
+		}
+	}
+	return g
+}
+
+// words is a sentence about the grades and their reasons.
+func (g graded) words() string {
+	var parts []string
+	for _, grade := range []record.Grade{record.GradeA, record.GradeB, record.GradeC, record.GradeD} {
+		if n := g.grades[grade]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%s in %d %s", grade, n, g.what))
+		}
+	}
+	if n := g.grades[""]; n > 0 {
+		parts = append(parts, fmt.Sprintf("none in %d %s", n, g.what))
+	}
+	if len(parts) == 0 {
+		return "Energy grades: no good run."
+	}
+	text := "Energy grades: " + strings.Join(parts, ", ")
+	if why := counted(g.reasons); why != "" {
+		text += "; why not better: " + why
+	}
+	return text + "."
+}
+
+// gradeWords is the sentence about the energy of a mode; of all modes where it is empty.
+func (d *data) gradeWords(mode record.Mode) string {
+	return d.gradesOf(func(c cellRow) bool { return mode == "" || c.Mode == mode }).words()
+}
+
+// withGrades adds the grades of a mode to the caption of a figure that rests on energy.
+func (d *data) withGrades(f *Figure, why string, mode record.Mode) (*Figure, string) {
+	if f != nil {
+		f.Caption = append(f.Caption, word(" "+d.gradeWords(mode)))
+	}
+	return f, why
+}
+
+// withCharge is withGrades of a figure of costs, where energy is in them.
+func (d *data) withCharge(f *Figure, why string, mode record.Mode) (*Figure, string) {
+	if !d.chargesEnergy() {
+		return f, why
+	}
+	return d.withGrades(f, why, mode)
+}
+
+// chargesEnergy reports whether a total cost of the method shown has energy in it.
+func (d *data) chargesEnergy() bool { return !strings.HasSuffix(d.Method, cost.InfraOnlySuffix) }
+
+// unpowered are the telemetry sources that read other things than power.
+var unpowered = []string{"proc", "thermal", record.SourceRecorder, "processes", "pressure", "cgroup", "memory", "frequency"}
+
+// energyStatement says, at the head of a section about energy, how energy was measured: from what, how well, and, on a
+// machine without a sensor of power, what is missing.
+func energyStatement(d *data) []Block {
+	g := d.gradesOf(func(cellRow) bool { return true })
+	measured, estimated := 0, g.sources[record.SourceCPUEstimate]
+	for _, n := range g.sources {
+		measured += n
+	}
+	measured -= estimated
+	switch {
+	case !d.FromRuns:
+		return []Block{Note{Remark, prose("How energy was measured: %s. %s", word("power from "+d.powerSources()), word(g.words()))}}
+	case measured > 0:
+		return []Block{Note{Remark, prose("How energy was measured: power from %s. %s", word(counted(g.sources)+" runs"), word(g.words()))}}
+	}
+	line := prose("No sensor measures power here: every energy figure is %s. %s", word(absentOr(estimated)), word(g.words()))
+	missing := d.missingSensors()
+	if len(missing) == 0 {
+		return []Block{Note{Warning, append(line, word(" Which sensors were looked for is not on record."))}}
+	}
+	return []Block{Note{Warning, append(line, word(" Missing, and what each would need:"))}, List{Items: missing}}
+}
+
+func absentOr(estimated int) string {
+	if estimated == 0 {
+		return "absent"
+	}
+	return "an estimate (grade D), or absent"
+}
+
+// missingSensors are the sources of power that the manifest names as not there.
+func (d *data) missingSensors() []Line {
+	if d.Manifest == nil {
+		return nil
+	}
+	var items []Line
+	for _, s := range d.Manifest.Sensors {
+		if s.Status == "present" || slices.Contains(unpowered, s.Source) || s.Source == record.SourceCPUEstimate {
+			continue
+		}
+		items = append(items, missingWords(s))
+	}
+	return items
+}
+
+func missingWords(s manifest.Sensor) Line {
+	line := prose("%s (%s): %s", code(s.Source), word(s.Status), word(orElse(s.Detail, "no reason recorded")))
+	if s.Fix != "" {
+		line = append(line, prose("; try: %s", code(s.Fix))...)
+	}
+	return line
+}
