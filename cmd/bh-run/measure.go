@@ -117,7 +117,7 @@ func startTelemetry(ctx context.Context, o *Options, host string) (runner.Record
 	}
 	var sensors []manifest.Sensor
 	for _, f := range set.Findings() {
-		sensors = append(sensors, manifest.Sensor{Source: f.Source, Status: string(f.Status), Detail: f.Detail})
+		sensors = append(sensors, manifest.Sensor{Source: f.Source, Status: string(f.Status), Detail: f.Detail, Fix: f.Fix})
 	}
 	rec := telemetry.Start(ctx, set, o.Interval)
 	return rec, sensors, func() {
