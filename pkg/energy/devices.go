@@ -2,82 +2,160 @@ package energy
 
 import (
 	"cmp"
-	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/banterhearts/bh/pkg/record"
 )
 
-// device is what one source says of one device around a window.
+// sensor is one device as one source sees it.
+type sensor struct{ source, device string }
+
+// device is what one source says of one device.
 type device struct {
-	source, name                    string
-	counter, power, temp, mem, util series
-	near                            bool // read within reach of the window
-	throttled, shared               bool // seen inside the window
+	source, name string
+
+	counter, power, average         series
+	temp, mem, util                 series
+	own, foreign, processes         series
+	cpuTime, throttle               series
+	counterPeriod, powerPeriod, box int64 // ns between updates of counter and power; span of the averages; 0 not known
+	seen                            bool  // a reading of the device lies before the end of what matters to the window
+}
+
+// documented is the time between two updates of a source's counter where its samples do not say: that of Intel's and AMD's
+// RAPL (Intel, Software Developer's Manual, volume 3, "RAPL Interfaces": the counters are updated about every millisecond).
+var documented = map[string]time.Duration{"rapl": time.Millisecond, "perf": time.Millisecond}
+
+func newDevice(k sensor) *device {
+	d := &device{source: k.source, name: k.device, counterPeriod: int64(documented[k.source])}
+	if k.source == record.SourceCPUEstimate {
+		d.counterPeriod = 1 // computed when it is read
+	}
+	return d
+}
+
+// all is every series of the device.
+func (d *device) all() []*series {
+	return []*series{&d.counter, &d.power, &d.average, &d.temp, &d.mem, &d.util, &d.own, &d.foreign, &d.processes,
+		&d.cpuTime, &d.throttle}
+}
+
+// add takes one sample in.
+func (d *device) add(s *record.Sample) {
+	take(&d.counter, s.TSUnixNS, s.EnergyCounterJoules)
+	take(&d.power, s.TSUnixNS, s.PowerW)
+	take(&d.average, s.TSUnixNS, s.PowerAvgW)
+	take(&d.temp, s.TSUnixNS, s.TempC)
+	take(&d.mem, s.TSUnixNS, s.MemUsedBytes)
+	take(&d.util, s.TSUnixNS, s.UtilPct)
+	take(&d.own, s.TSUnixNS, s.MemOwnBytes)
+	take(&d.foreign, s.TSUnixNS, s.ForeignProcesses)
+	take(&d.processes, s.TSUnixNS, s.Processes)
+	take(&d.cpuTime, s.TSUnixNS, s.CPUTimeNS)
+	if s.Throttle != "" || d.throttle != nil || s.Source == nvmlSource {
+		slow := 0.0
+		if s.Throttle != "" {
+			slow = 1
+		}
+		take(&d.throttle, s.TSUnixNS, &slow)
+	}
+	carry(&d.counterPeriod, s.CounterUpdateNS)
+	carry(&d.powerPeriod, s.PowerUpdateNS)
+	carry(&d.box, s.PowerAvgNS)
+}
+
+// carry keeps what is told once in a while.
+func carry(to, v *int64) {
+	if v != nil {
+		*to = *v
+	}
+}
+
+// nvmlSource tells of throttling with every reading, so that an empty text of it means that there is none.
+const nvmlSource = "nvml"
+
+func take[T ~float64 | ~int64](to *series, ts int64, v *T) {
+	if v != nil {
+		*to = append(*to, point{ts, float64(*v)})
+	}
 }
 
 // hasPower reports whether the source measures power of the device at all, near the window or not.
-func (d *device) hasPower() bool { return d.counter != nil || d.power != nil }
+func (d *device) hasPower() bool { return len(d.counter)+len(d.power)+len(d.average) > 0 }
 
-// devices groups samples by source and device, sorted by both. Readings too far from w to matter are left out of the
-// series, but a device that was read long before is not left out itself: a processor package that fell silent must not
-// vanish from a sum.
-func devices(samples []record.Sample, w Window) []*device {
-	type key struct{ source, device string }
-	byKey := map[key]*device{}
-	reach := int64(max(w.Length(), MaxGap))
-	for i := range samples {
-		s := &samples[i]
-		if w.Host != "" && s.Host != w.Host || s.TSUnixNS > w.End+reach {
-			continue
-		}
-		k := key{s.Source, s.Device}
-		d := byKey[k]
-		if d == nil {
-			d = &device{source: s.Source, name: s.Device}
-			byKey[k] = d
-		}
-		d.add(s, w, reach)
+// kind is the device's class: "gpu:0" is a GPU, "cpu", "cpu:0" are the processor.
+func (d *device) kind() string {
+	kind, _, _ := strings.Cut(d.name, ":")
+	return kind
+}
+
+func (d *device) is(class record.Device) bool { return d.kind() == string(class) }
+
+// history is what the sensors of one host said. It is not sorted.
+type history map[sensor]*device
+
+// add takes one sample in.
+func (h history) add(s *record.Sample) {
+	k := sensor{s.Source, s.Device}
+	d := h[k]
+	if d == nil {
+		d = newDevice(k)
+		h[k] = d
 	}
-	out := slices.SortedFunc(maps.Values(byKey), func(a, b *device) int {
-		return cmp.Or(cmp.Compare(a.source, b.source), cmp.Compare(a.name, b.name))
-	})
-	for _, d := range out {
-		for _, s := range []series{d.counter, d.power, d.temp, d.mem, d.util} {
+	d.add(s)
+}
+
+// reach is how far around a window readings matter: twice near for the times of updates and the powers at its edges, as far
+// again as the box of a moving average, and the length of the window itself, which slow sensors may be apart by.
+func (w Window) reach() int64 {
+	return int64(min(max(w.Length(), 2*near+MaxGap), maxReach))
+}
+
+// maxReach keeps a window of hours from holding hours of samples before and after it.
+const maxReach = 2 * time.Minute
+
+// view is the sensors with the readings that matter to w, sorted by source and device. A sensor that was read long before
+// is not left out: a processor package that fell silent must not vanish from a sum.
+func (h history) view(w Window) []*device {
+	from, to := w.Start-w.reach(), w.End+w.reach()
+	out := make([]*device, 0, len(h))
+	for _, d := range h {
+		v := *d
+		known := false
+		for _, s := range v.all() {
 			s.sort()
+			known = known || s.after(to) > 0
+			v.seen = v.seen || len(s.within(from, to)) > 0
+			*s = s.around(from, to)
+		}
+		if known {
+			v.silence(to)
+			out = append(out, &v)
 		}
 	}
+	slices.SortFunc(out, func(a, b *device) int { return cmp.Or(cmp.Compare(a.source, b.source), cmp.Compare(a.name, b.name)) })
 	return out
 }
 
-// add takes one sample in. A quantity's series is made, though empty, by a reading out of reach.
-func (d *device) add(s *record.Sample, w Window, reach int64) {
-	near := s.TSUnixNS >= w.Start-reach
-	d.near = d.near || near
-	take(&d.counter, s.TSUnixNS, s.EnergyCounterJoules, near)
-	take(&d.power, s.TSUnixNS, s.PowerW, near)
-	take(&d.temp, s.TSUnixNS, s.TempC, near)
-	take(&d.mem, s.TSUnixNS, s.MemUsedBytes, near)
-	take(&d.util, s.TSUnixNS, s.UtilPct, near)
-	if s.TSUnixNS >= w.Start && s.TSUnixNS <= w.End {
-		d.throttled = d.throttled || s.Throttle != ""
-		d.shared = d.shared || s.Processes != nil && *s.Processes > 1
+// silence drops quantities that are read only after to.
+func (d *device) silence(to int64) {
+	for _, s := range d.all() {
+		if len(*s) > 0 && (*s)[0].ts > to {
+			*s = nil
+		}
 	}
 }
 
-func take[T ~float64 | ~int64](to *series, ts int64, v *T, near bool) {
-	switch {
-	case v == nil:
-	case near:
-		*to = append(*to, point{ts, float64(*v)})
-	case *to == nil:
-		*to = series{}
+// forget drops the readings before t but the last of each quantity, which may hold on.
+func (h history) forget(t int64) {
+	for _, d := range h {
+		for _, s := range d.all() {
+			s.sort()
+			if n := s.after(t) - 1; n > 0 {
+				*s = slices.Delete(*s, 0, n)
+			}
+		}
 	}
-}
-
-// is reports whether the device is of the given class: "gpu:0" is a GPU, "cpu", "cpu:0" are the processor.
-func (d *device) is(class record.Device) bool {
-	kind, _, _ := strings.Cut(d.name, ":")
-	return kind == string(class)
 }

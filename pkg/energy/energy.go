@@ -4,6 +4,8 @@
 package energy
 
 import (
+	"cmp"
+	"slices"
 	"strings"
 	"time"
 
@@ -17,6 +19,8 @@ const (
 	MinSamples = 10
 	// MaxDisagreement is how far counter and integrated power may differ, relative to the counter, for grade A.
 	MaxDisagreement = 0.05
+	// MaxBound is how large the error bound may be, relative to the energy, for a grade better than C.
+	MaxBound = 0.05
 	// MaxGap is the longest gap between two readings that is accepted without asking how long the window is.
 	MaxGap = time.Second
 )
@@ -24,19 +28,31 @@ const (
 // The reasons of a Result: why there is no figure, or no better grade.
 const (
 	NoSamples     = "no_samples"          // no samples cover the window
+	PartlyCovered = "partly_covered"      // samples cover a part of the window only, as those of a recording that began late
 	WorkElsewhere = "work_elsewhere"      // a server did the work, perhaps on another machine
 	NoPowerSource = "no_power_source"     // samples cover the window, but none has power of the run's device
 	CounterOnly   = "counter_only"        // no independent power reading to compare the counter with
 	PowerOnly     = "power_only"          // no energy counter to compare the integrated power with
+	PowerAveraged = "power_averaged"      // only moving averages of power, which could not be taken apart for this window
 	CounterReset  = "counter_reset"       // the counter fell inside the window, so power was integrated instead
 	Disagree      = "disagree"            // counter and integrated power differ by more than MaxDisagreement
-	UnderSampled  = "under_sampled"       // fewer than MinSamples readings in the window
+	ErrorBound    = "error_bound"         // the bound on the error of sampling is more than MaxBound of the energy
+	UnderSampled  = "under_sampled"       // fewer than MinSamples updates in the window
 	Gap           = "gap"                 // readings are missing for a tenth of the window and more than MaxGap
 	Throttled     = "throttled"           // the device slowed down for heat or power
 	Shared        = "shared"              // another process or another run used the device
 	SeveralGPUs   = "several_gpus"        // power of several GPUs is summed, whichever did the work
+	ClockStep     = "clock_step"          // the wall clock was set near the window, or its time came twice or never
+	Pauses        = "pauses"              // energy is a share by time: the window holds work that is no part of an iteration
+	LongPauses    = "long_pauses"         // that work is more than a twentieth of the window
 	Estimated     = "estimated"           // modelled, not measured
 	CPUEstimated  = "cpu_power_estimated" // in a GPU run: cpu_power_mean_w is modelled, not measured
+)
+
+// The shares of a window that iterations fill.
+const (
+	whole = 0.99 // less is told, and energy is shared out by time
+	most  = 0.95 // less says little of the iterations' own power
 )
 
 // Window is what a run's energy is integrated over.
@@ -45,6 +61,7 @@ type Window struct {
 	Iterations int64         // repetitions inside the window; 0 counts as 1
 	Device     record.Device // what did the work
 	Host       string        // whose samples count; "" takes all
+	Source     string        // telemetry source to take energy from, whatever it measures; "" for the device's own
 	Shared     bool          // the caller knows that something else used the device
 }
 
@@ -53,27 +70,58 @@ func (w Window) Length() time.Duration { return time.Duration(w.End - w.Start) }
 
 // Result is the energy of a window. A nil pointer is a value that the samples do not give; Reasons then says why.
 type Result struct {
-	Joules    *units.Joules // of the whole window, on the device that did the work
-	MeanPower *units.Watts  // Joules / length of the window
-	Samples   int64         // readings of Source inside the window; of the least sampled device where it has several
-	Source    string        // telemetry source that Joules comes from; "" where there is none
-	Grade     record.Grade  // "" where nothing is known
-	Reasons   []string      // why not a better grade
+	Joules    *units.Joules  // of the whole window, on the device that did the work
+	Error     *units.Joules  // half-width of the 95% bound on what sampling adds to Joules
+	MeanPower *units.Watts   // Joules / length of the window
+	Peak      *units.Watts   // the highest reading of power
+	Throttled *units.Percent // share of the window in which the device slowed down for heat or power
+	Samples   int64          // updates of Source inside the window; of the least sampled device where it has several
+	Source    string         // telemetry source that Joules comes from; "" where there is none
+	Grade     record.Grade   // "" where nothing is known
+	Reasons   []string       // why not a better grade
+
+	IdleBefore, IdleAfter *units.Watts // mean power of the same devices, left alone
 
 	GPUPower, CPUPower *units.Watts   // mean power of either device, whichever did the work
 	GPUTemp            *units.Celsius // time-weighted mean, as the ones below; mean of the GPUs
-	GPUMem             *units.Bytes   // sum of the GPUs
+	GPUMem, GPUMemPeak *units.Bytes   // sum of the GPUs
 	GPUUtil            *units.Percent // mean of the GPUs
+	MemMean, MemPeak   *units.Bytes   // of the measured processes
+	CPUTime            *int64         // of the measured processes, in the whole window, nanoseconds
+
+	group []sensor // whose energy Joules is
+}
+
+// doubt adds a reason, and takes from the grade what it costs.
+func (r *Result) doubt(reason string) {
+	r.Reasons = append(r.Reasons, reason)
+	if r.Joules != nil {
+		r.Grade = gradeOf(r.Reasons)
+	}
 }
 
 // Apply fills the energy columns of a run with status ok from the samples of its host; they are per iteration where the
 // column is. A run that is not ok is left alone: it has no window.
 func Apply(run *record.Run, samples []record.Sample) {
-	w, ok := windowOf(run)
-	if !ok {
+	j := NewJoiner()
+	if err := j.Add(run); err != nil { // only after the first sample
+		panic(err)
+	}
+	if j.sum.OK == 0 {
 		return
 	}
-	fill(run, Of(samples, w), w)
+	j.start()
+	order := make([]*record.Sample, 0, len(samples))
+	for i := range samples {
+		if s := &samples[i]; run.Host == "" || s.Host == run.Host {
+			order = append(order, s)
+		}
+	}
+	slices.SortStableFunc(order, func(a, b *record.Sample) int { return cmp.Compare(a.TSUnixNS, b.TSUnixNS) })
+	for _, s := range order {
+		j.hosts[run.Host].sample(s)
+	}
+	j.Finish()
 }
 
 // windowOf is the window of an ok run.
@@ -93,16 +141,76 @@ func fill(run *record.Run, r Result, w Window) {
 	if run.Flagged(record.FlagWorkElsewhere) {
 		r = Result{Reasons: []string{WorkElsewhere}}
 	}
-	run.EnergyJoules = nil
-	run.PowerSamples = nil
-	if r.Joules != nil {
-		run.EnergyJoules = units.Ptr(*r.Joules / units.Joules(max(w.Iterations, 1)))
-		run.PowerSamples = units.Ptr(r.Samples)
+	share := iterating(run, w)
+	if r.Joules != nil && share < whole {
+		r.doubt(Pauses)
+		if share < most {
+			r.doubt(LongPauses)
+		}
 	}
-	run.PowerMeanW = r.MeanPower
+	each := w.Length().Seconds() * share / float64(w.Iterations) // seconds of the window that are one iteration's
+	run.EnergyJoules, run.EnergyErrorJoules, run.PowerSamples = nil, nil, nil
+	if r.Joules != nil {
+		part := units.Joules(each / w.Length().Seconds())
+		run.EnergyJoules = units.Ptr(*r.Joules * part)
+		run.PowerSamples = units.Ptr(r.Samples)
+		if r.Error != nil {
+			run.EnergyErrorJoules = units.Ptr(*r.Error * part)
+		}
+	}
+	run.PowerMeanW, run.PowerPeakW, run.ThrottledPct = r.MeanPower, r.Peak, r.Throttled
 	run.PowerSource = r.Source
 	run.EnergyGrade = r.Grade
 	run.EnergyReasons = strings.Join(r.Reasons, ",")
 	run.GPUPowerMeanW, run.CPUPowerMeanW = r.GPUPower, r.CPUPower
-	run.GPUTempMeanC, run.GPUMemMeanBytes, run.GPUUtilMeanPct = r.GPUTemp, r.GPUMem, r.GPUUtil
+	run.GPUTempMeanC, run.GPUUtilMeanPct = r.GPUTemp, r.GPUUtil
+	run.GPUMemMeanBytes, run.GPUMemPeakBytes = r.GPUMem, r.GPUMemPeak
+	run.MemMeanBytes, run.MemPeakBytes = r.MemMean, r.MemPeak
+	run.CPUTimeNS = nil
+	if r.CPUTime != nil {
+		run.CPUTimeNS = units.Ptr(*r.CPUTime / w.Iterations)
+	}
+	marginal(run, r, each)
+	efficiency(run)
+}
+
+// iterating is the share of the window that its iterations fill: less than one where something was done between them that
+// is not measured, as emptying a server's cache.
+func iterating(run *record.Run, w Window) float64 {
+	sum := int64(0)
+	for _, ns := range run.IterationNS {
+		sum += ns
+	}
+	share := float64(sum) / float64(w.End-w.Start)
+	if int64(len(run.IterationNS)) != w.Iterations || share >= whole {
+		return 1
+	}
+	return share
+}
+
+// marginal is the energy of an iteration less what the same devices draw idle in its time.
+func marginal(run *record.Run, r Result, seconds float64) {
+	run.IdleBeforeW, run.IdleAfterW, run.EnergyMarginalJoules = r.IdleBefore, r.IdleAfter, nil
+	idle, n := units.Watts(0), units.Watts(0)
+	for _, w := range []*units.Watts{r.IdleBefore, r.IdleAfter} {
+		if w != nil {
+			idle, n = idle+*w, n+1
+		}
+	}
+	if n > 0 && run.EnergyJoules != nil {
+		run.EnergyMarginalJoules = units.Ptr(*run.EnergyJoules - units.Joules(float64(idle/n)*seconds))
+	}
+}
+
+// efficiency is energy per token and tokens per energy, of the tokens that throughput counts.
+func efficiency(run *record.Run) {
+	run.JoulesPerToken, run.TokensPerKWh = nil, nil
+	tokens := run.Tokens()
+	if tokens == nil || *tokens <= 0 || run.EnergyJoules == nil {
+		return
+	}
+	run.JoulesPerToken = units.Ptr(units.JoulesPerToken(float64(*run.EnergyJoules) / float64(*tokens)))
+	if *run.EnergyJoules > 0 {
+		run.TokensPerKWh = units.Ptr(units.TokensPerKWh(float64(*tokens) / float64(run.EnergyJoules.KWh())))
+	}
 }

@@ -5,18 +5,23 @@ import (
 	"errors"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/banterhearts/bh/pkg/record"
 )
 
-// Joiner fills the energy columns of runs from a stream of samples that may be far larger than memory: it keeps, for
-// each run whose window is open, the samples that this window needs, and besides them one sample per sensor. The runs
+// Joiner fills the energy columns of runs from a stream of samples that may be far larger than memory: it keeps, for each
+// host, the readings that open windows need, as numbers by sensor, and besides them the last of each sensor. The runs
 // themselves are held, as they are what comes out; a run takes a good part of a second to measure, so there are never so
 // many.
 //
 // Runs are added first, in any order; then samples, in order of time on each host (Merge does that for several files);
-// then Finish.
+// then Finish, which fills the runs in.
 type Joiner struct {
+	// Source is the telemetry source to take energy from, whatever it measures, as an external meter; "" for each
+	// device's own.
+	Source string
+
 	hosts   map[string]*host
 	started bool
 	sum     Summary
@@ -33,19 +38,34 @@ type Summary struct {
 
 // host is the state of the join for one host.
 type host struct {
-	pending []*open // windows not reached yet, by start
-	open    []*open // windows that samples are being kept for
-	last    map[sensor]record.Sample
-	now     int64 // time of the latest sample
+	history  history
+	clock    clock
+	runs     []*joined // by start
+	pending  []*joined // of runs, those not reached yet
+	open     []*open   // windows that readings are being kept for
+	idleFrom int64     // when an idle stretch began that has not ended, or 0
+	resting  []idle    // idle stretches that are over, but not yet out of reach
+	idles    []idle    // those that are
+	begin    int64     // time of the first sample
+	now      int64     // time of the latest
+	forgot   int64     // when readings were last forgotten
+	reach    int64     // of the longest window
 }
 
-type sensor struct{ source, device string }
+// joined is a run with what was found for it. Its wall times may come several times, or never, where the clock is set.
+type joined struct {
+	run    *record.Run
+	wall   Window // by the wall clock
+	w      Window // on the timeline of the samples
+	result Result
+	times  int // how often the window was found
+	closed bool
+}
 
-// open is a run with its window and the samples kept for it.
+// open is a window on the timeline that readings are being kept for.
 type open struct {
-	run     *record.Run
-	w       Window
-	samples []record.Sample
+	*joined
+	w Window
 }
 
 // NewJoiner returns a Joiner without runs.
@@ -62,39 +82,37 @@ func (j *Joiner) Add(run *record.Run) error {
 		return nil
 	}
 	j.sum.OK++
-	h := j.host(run.Host)
-	h.pending = append(h.pending, &open{run: run, w: w})
-	return nil
-}
-
-func (j *Joiner) host(name string) *host {
-	h := j.hosts[name]
+	h := j.hosts[run.Host]
 	if h == nil {
-		h = &host{last: map[sensor]record.Sample{}}
-		j.hosts[name] = h
+		h = &host{history: history{}}
+		j.hosts[run.Host] = h
 	}
-	return h
+	h.runs = append(h.runs, &joined{run: run, wall: w})
+	return nil
 }
 
 // start puts each host's windows in order of time and marks those that share their device with another run.
 func (j *Joiner) start() {
 	j.started = true
 	for _, h := range j.hosts {
-		slices.SortStableFunc(h.pending, func(a, b *open) int { return cmp.Compare(a.w.Start, b.w.Start) })
-		latest := map[record.Device]*open{} // the window that ends last among those before
-		for _, o := range h.pending {
-			l := latest[o.w.Device]
-			if l != nil && o.w.Start < l.w.End {
-				l.w.Shared, o.w.Shared = true, true
+		slices.SortStableFunc(h.runs, func(a, b *joined) int { return cmp.Compare(a.wall.Start, b.wall.Start) })
+		latest := map[record.Device]*joined{} // the window that ends last among those before
+		for _, r := range h.runs {
+			r.wall.Source = j.Source
+			h.reach = max(h.reach, r.wall.reach())
+			l := latest[r.wall.Device]
+			if l != nil && r.wall.Start < l.wall.End {
+				l.wall.Shared, r.wall.Shared = true, true
 			}
-			if l == nil || o.w.End > l.w.End {
-				latest[o.w.Device] = o
+			if l == nil || r.wall.End > l.wall.End {
+				latest[r.wall.Device] = r
 			}
 		}
+		h.pending = h.runs
 	}
 }
 
-// Sample takes the next sample in.
+// Sample takes the next sample in. It keeps nothing of what s points to.
 func (j *Joiner) Sample(s *record.Sample) {
 	if !j.started {
 		j.start()
@@ -107,53 +125,140 @@ func (j *Joiner) Sample(s *record.Sample) {
 	if s.TSUnixNS < h.now {
 		j.sum.Disordered++
 	}
+	h.sample(s)
+}
+
+func (h *host) sample(s *record.Sample) {
+	if h.begin == 0 {
+		h.begin = s.TSUnixNS
+	}
 	h.now = max(h.now, s.TSUnixNS)
 	h.openUntil(s.TSUnixNS)
-	h.open = slices.DeleteFunc(h.open, func(o *open) bool {
-		o.samples = append(o.samples, *s)
-		return o.closed(h.now) && j.close(o)
-	})
-	h.last[sensor{s.Source, s.Device}] = *s
+	if s.Source == record.SourceRecorder {
+		h.told(s)
+	} else {
+		h.history.add(s)
+	}
+	h.closeUntil(h.now)
+	h.forget()
 }
 
-// openUntil opens the windows that start before t with the last sample of every sensor: all of them lie at or before
-// the start, as a window is opened by the first sample after it.
-func (h *host) openUntil(t int64) {
-	for len(h.pending) > 0 && h.pending[0].w.Start < t {
-		o := h.pending[0]
-		h.pending = h.pending[1:]
-		for _, s := range h.last {
-			o.samples = append(o.samples, s)
+// told takes in what a recorder says of itself.
+func (h *host) told(s *record.Sample) {
+	h.mark(s)
+	if s.WallOffsetNS == nil {
+		return
+	}
+	first := !h.clock.known
+	if !h.clock.observe(s.TSUnixNS, *s.WallOffsetNS) && !first {
+		return
+	}
+	// Windows that are open end by the new clock, and those ahead begin by it.
+	for _, o := range h.open {
+		if first {
+			o.w.Start = o.wall.Start - h.clock.offset
 		}
-		h.open = append(h.open, o)
+		if first || o.w.End > s.TSUnixNS {
+			o.w.End = o.wall.End - h.clock.offset
+		}
+	}
+	if first {
+		return
+	}
+	next, _ := slices.BinarySearchFunc(h.runs, s.TSUnixNS+h.clock.offset,
+		func(r *joined, t int64) int { return cmp.Compare(r.wall.Start, t) })
+	h.pending = h.runs[next:]
+}
+
+// openUntil opens the windows that start before t. Readings from before their start are still there.
+func (h *host) openUntil(t int64) {
+	for len(h.pending) > 0 && h.pending[0].wall.Start-h.clock.offset < t {
+		r := h.pending[0]
+		h.pending = h.pending[1:]
+		w := r.wall
+		w.Start, w.End = w.Start-h.clock.offset, w.End-h.clock.offset
+		h.open = append(h.open, &open{r, w})
 	}
 }
 
-// closed reports whether samples from now on are too far behind the window to matter to Of.
-func (o *open) closed(now int64) bool { return now > o.w.End+int64(max(o.w.Length(), MaxGap)) }
-
-// close fills the run in and always returns true, for DeleteFunc.
-func (j *Joiner) close(o *open) bool {
-	r := Of(o.samples, o.w)
-	if r.Joules == nil {
-		j.sum.Unmeasured++
+// closeUntil evaluates the windows and idle stretches that samples later than t are too far behind to matter to.
+func (h *host) closeUntil(t int64) {
+	h.open = slices.DeleteFunc(h.open, func(o *open) bool {
+		if t <= o.w.End+o.w.reach() {
+			return false
+		}
+		h.close(o)
+		return true
+	})
+	for len(h.resting) > 0 && t > h.resting[0].to+int64(patience) {
+		h.idles = append(h.idles, h.history.idlePower(h.resting[0].from, h.resting[0].to))
+		h.resting = h.resting[1:]
 	}
-	fill(o.run, r, o.w)
-	o.samples = nil
-	return true
 }
 
-// Finish fills in the runs whose windows are still open or were never reached and says what was done.
+// close takes the energy of a window.
+func (h *host) close(o *open) {
+	if o.closed && o.w.End < h.begin {
+		return // its time came before this recording, too
+	}
+	o.closed = true
+	if o.w.End >= h.begin {
+		o.times++
+	}
+	o.joined.w = o.w
+	o.result = h.history.of(o.w)
+	if h.clock.stepped(o.w.Start-int64(near), o.w.End+int64(near)) {
+		o.result.doubt(ClockStep)
+	}
+}
+
+// forget drops readings that no window will need, about once a second of the samples' time.
+func (h *host) forget() {
+	if h.now-h.forgot < int64(time.Second) {
+		return
+	}
+	h.forgot = h.now
+	keep := h.now - h.reach
+	for _, o := range h.open {
+		keep = min(keep, o.w.Start-o.w.reach())
+	}
+	for _, i := range h.resting {
+		keep = min(keep, i.from-int64(patience))
+	}
+	if h.idleFrom > 0 {
+		if h.now-h.idleFrom > int64(maxIdle) {
+			h.idleFrom = 0
+		} else {
+			keep = min(keep, h.idleFrom-int64(patience))
+		}
+	}
+	h.history.forget(keep)
+}
+
+// finish evaluates what is still open, and fills the runs in.
+func (h *host) finish() (unmeasured int) {
+	h.openUntil(math.MaxInt64)
+	h.closeUntil(math.MaxInt64)
+	for _, r := range h.runs {
+		if r.times > 1 || !r.closed { // the wall clock was set back over the window, or forward
+			r.result, r.w = Result{Reasons: []string{ClockStep}}, r.wall
+		}
+		r.result.rest(h.idles, r.w)
+		fill(r.run, r.result, r.w)
+		if r.result.Joules == nil {
+			unmeasured++
+		}
+	}
+	return unmeasured
+}
+
+// Finish fills in all runs and says what was done.
 func (j *Joiner) Finish() Summary {
 	if !j.started {
 		j.start()
 	}
 	for _, h := range j.hosts {
-		h.openUntil(math.MaxInt64)
-		for _, o := range h.open {
-			j.close(o)
-		}
-		h.open = nil
+		j.sum.Unmeasured += h.finish()
 	}
 	return j.sum
 }

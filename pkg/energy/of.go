@@ -9,36 +9,52 @@ import (
 	"github.com/banterhearts/bh/pkg/units"
 )
 
-// Of integrates samples over w. The order of the samples does not matter.
+// Of integrates samples over w, whose times are on the samples' timeline. The order of the samples does not matter.
 func Of(samples []record.Sample, w Window) Result {
+	h := history{}
+	for i := range samples {
+		if s := &samples[i]; w.Host == "" || s.Host == w.Host {
+			h.add(s)
+		}
+	}
+	return h.of(w)
+}
+
+// of integrates over w.
+func (h history) of(w Window) Result {
 	if w.Length() <= 0 {
 		return Result{Reasons: []string{NoSamples}}
 	}
-	all := devices(samples, w)
+	all := h.view(w)
 	gpu, cpu := measure(all, w, record.GPU), measure(all, w, record.CPU)
 	own := cpu
 	if w.Device == record.GPU {
 		own = gpu
 	}
-	r := Result{
-		Joules: own.joules, MeanPower: own.power(w), Samples: own.samples, Source: own.source, Grade: own.grade,
-		Reasons:  own.reasons,
-		GPUPower: gpu.power(w), CPUPower: cpu.power(w),
+	r := Result{GPUPower: gpu.power(w), CPUPower: cpu.power(w)}
+	if w.Source != "" {
+		own = chosen(all, w)
 	}
+	r.Joules, r.MeanPower, r.Samples, r.Source, r.Grade = own.joules, own.power(w), own.samples, own.source, own.grade
+	r.Error, r.Reasons, r.group = own.bound, own.reasons, own.group
+	r.Peak, r.Throttled = own.peak, own.throttled
 	if w.Device == record.GPU && cpu.grade == record.GradeD {
 		r.Reasons = append(r.Reasons, CPUEstimated)
 	}
-	r.GPUTemp, r.GPUMem, r.GPUUtil = gpuState(all, w)
+	r.resources(all, w)
 	return r
 }
 
-// energy is the energy of one class of device over a window.
+// energy is the energy of a group of devices over a window.
 type energy struct {
-	joules  *units.Joules
-	samples int64
-	source  string
-	grade   record.Grade
-	reasons []string
+	joules, bound *units.Joules
+	peak          *units.Watts
+	throttled     *units.Percent
+	samples       int64
+	source        string
+	group         []sensor // whose energy it is
+	grade         record.Grade
+	reasons       []string
 }
 
 func (e energy) power(w Window) *units.Watts {
@@ -60,23 +76,66 @@ func measure(all []*device, w Window, class record.Device) energy {
 	slices.SortStableFunc(sources, func(a, b string) int { return cmp.Compare(estimate(a), estimate(b)) })
 	none := energy{reasons: []string{NoSamples}}
 	for _, source := range sources {
-		group := slices.DeleteFunc(slices.Clone(all), func(d *device) bool {
-			return d.source != source || !d.is(class) || !d.hasPower()
-		})
-		e := sum(group, w)
+		e := attempt(all, used(members(all, source, string(class)), w), w, class)
 		if e.joules != nil {
-			e.source = source
-			e.judge(all, group, w, class)
 			return e
 		}
 		if len(e.reasons) > 0 {
 			none = e
 		}
 	}
-	if len(sources) == 0 && slices.ContainsFunc(all, func(d *device) bool { return d.near }) {
+	if len(sources) == 0 && slices.ContainsFunc(all, func(d *device) bool { return d.seen }) {
 		none.reasons = []string{NoPowerSource}
 	}
 	return none
+}
+
+// attempt takes the energy of a group of one source.
+func attempt(all, group []*device, w Window, class record.Device) energy {
+	e := sum(group, w)
+	e.source = group[0].source
+	for _, d := range group {
+		e.group = append(e.group, sensor{d.source, d.name})
+	}
+	if e.joules != nil {
+		e.judge(all, group, w, class)
+		return e
+	}
+	return energy{reasons: e.reasons}
+}
+
+// members is the devices of a source and kind that have power.
+func members(all []*device, source, kind string) []*device {
+	return slices.DeleteFunc(slices.Clone(all), func(d *device) bool {
+		return d.source != source || d.kind() != kind || !d.hasPower()
+	})
+}
+
+// wider are the kinds of device that a source that was asked for is taken at, after the run's own: whole machines, then
+// parts of one.
+var wider = []string{"meter", "system", "psys", "battery", "host", "gpu", "cpu"}
+
+// chosen takes the energy from the source that was asked for, whatever it measures.
+func chosen(all []*device, w Window) energy {
+	for _, kind := range append([]string{string(w.Device)}, wider...) {
+		if group := members(all, w.Source, kind); len(group) > 0 {
+			e := attempt(all, used(group, w), w, w.Device)
+			if e.joules == nil && len(e.reasons) == 0 {
+				e.reasons = []string{NoSamples}
+			}
+			return e
+		}
+	}
+	return energy{reasons: []string{NoPowerSource}}
+}
+
+// used narrows GPUs down to those in whose memory the measured processes were, where the source tells that.
+func used(group []*device, w Window) []*device {
+	own := slices.DeleteFunc(slices.Clone(group), func(d *device) bool { return d.own.highest(w) == 0 })
+	if len(own) == 0 {
+		return group
+	}
+	return own
 }
 
 // estimate is 1 for a source that models, 0 for one that measures.
@@ -89,141 +148,175 @@ func estimate(source string) int {
 
 // total is one quantity summed over the devices of a source.
 type total struct {
-	joules float64
-	inside int64 // readings of the least sampled device
+	integral
 	gap    bool
 	ok     bool // every device covers the window
 	reset  bool // a counter fell
+	partly bool // readings lie inside the window, but do not cover it
 }
 
-// sum adds up the devices of one source: their counters where all have one that covers w, else their integrated power.
-// Where both are there, it says how well they agree.
+// sum adds up the devices of one source: their counters where all have one that covers w, else their integrated power, else
+// their moving averages. Where counter and power are both there, it says how well they agree.
 func sum(group []*device, w Window) energy {
-	counter := add(group, w, func(d *device) series { return d.counter }, series.rise)
-	power := add(group, w, func(d *device) series { return d.power },
-		func(s series, w Window, c coverage) (float64, bool) { return s.integral(w, c), true })
+	counter, power := add(group, w, counted), add(group, w, sampled)
 	var e energy
 	best := counter
 	switch {
 	case counter.ok && power.ok:
-		if math.Abs(counter.joules-power.joules) > MaxDisagreement*counter.joules {
+		if math.Abs(counter.v-power.v) > MaxDisagreement*counter.v {
 			e.reasons = []string{Disagree}
 		}
 	case counter.ok:
 		e.reasons = []string{CounterOnly}
 	case power.ok:
 		best, e.reasons = power, []string{PowerOnly}
+	default:
+		if best = add(group, w, averaged); best.ok {
+			e.reasons = []string{PowerOnly}
+		}
 	}
 	if counter.reset {
 		e.reasons = []string{CounterReset}
 	}
 	if !best.ok {
+		if len(e.reasons) == 0 && (counter.partly || power.partly || best.partly) {
+			e.reasons = []string{PartlyCovered}
+		}
 		return e
 	}
-	e.joules, e.samples = units.Ptr(units.Joules(best.joules)), best.inside
-	if best.inside < MinSamples {
-		e.reasons = append(e.reasons, UnderSampled)
-	}
-	if best.gap {
-		e.reasons = append(e.reasons, Gap)
-	}
+	e.joules, e.bound, e.samples = units.Ptr(units.Joules(best.v)), bounded(best.bound), best.inside
+	e.reasons = append(e.reasons, best.doubts()...)
 	return e
 }
 
-// add sums a quantity over devices; it is ok only when every device covers the window.
-func add(group []*device, w Window, pick func(*device) series,
-	energyOf func(series, Window, coverage) (float64, bool)) total {
-	t := total{inside: math.MaxInt64, ok: true}
-	for _, d := range group {
-		s := pick(d)
-		c, ok := s.cover(w)
-		if !ok {
-			return total{}
-		}
-		j, ok := energyOf(s, w, c)
-		if !ok {
-			return total{reset: true}
-		}
-		t.joules += j
-		t.inside = min(t.inside, c.inside)
-		t.gap = t.gap || c.gap
+// bounded is a bound, or nil where there is none.
+func bounded(b float64) *units.Joules {
+	if math.IsInf(b, 0) || math.IsNaN(b) {
+		return nil
 	}
+	return units.Ptr(units.Joules(b))
+}
+
+// doubts are the reasons that lie in the readings themselves.
+func (t total) doubts() (reasons []string) {
+	if t.averaged {
+		reasons = append(reasons, PowerAveraged)
+	}
+	if t.inside < MinSamples {
+		reasons = append(reasons, UnderSampled)
+	}
+	if t.gap {
+		reasons = append(reasons, Gap)
+	}
+	if !(t.bound <= MaxBound*t.v) {
+		reasons = append(reasons, ErrorBound)
+	}
+	return reasons
+}
+
+// add sums a quantity over devices; it is ok only when every device covers the window.
+func add(group []*device, w Window, of func(*device, Window) total) total {
+	t := total{integral: integral{inside: math.MaxInt64}, ok: true}
+	for _, d := range group {
+		one := of(d, w)
+		if !one.ok {
+			return total{reset: one.reset, partly: one.partly}
+		}
+		t.v, t.bound = t.v+one.v, t.bound+one.bound
+		t.inside = min(t.inside, one.inside)
+		t.gap, t.averaged = t.gap || one.gap, t.averaged || one.averaged
+	}
+	return t
+}
+
+// partly reports whether there are readings in w that do not cover it.
+func (s series) partly(w Window) bool { return len(s.within(w.Start, w.End)) > 0 }
+
+// counted is the energy of a device by its counter.
+func counted(d *device, w Window) total {
+	c, ok := d.counter.cover(w, 0)
+	if !ok {
+		return total{partly: d.counter.partly(w)}
+	}
+	if d.counter.falls(c) {
+		return total{reset: true}
+	}
+	line := changes(d.counter.rising(c), d.counterPeriod)
+	from, to := line.at(w.Start, d.counterPeriod), line.at(w.End, d.counterPeriod)
+	return total{ok: true, gap: c.gap, integral: integral{
+		v: max(to.v-from.v, 0), bound: from.bound() + to.bound(), inside: line.inside(w),
+	}}
+}
+
+// sampled is the energy of a device by its instantaneous power.
+func sampled(d *device, w Window) total {
+	s := points(d.power, d.powerPeriod)
+	c, ok := s.cover(w, 0)
+	if !ok {
+		return total{partly: d.power.partly(w)}
+	}
+	return total{ok: true, gap: c.gap, integral: trapezoid(s, w, c)}
+}
+
+// averaged is the energy of a device by its moving averages.
+func averaged(d *device, w Window) total {
+	c, ok := d.average.cover(w, 0)
+	if !ok || d.box == 0 {
+		return total{partly: d.average.partly(w)}
+	}
+	t := total{ok: true, gap: c.gap}
+	if t.integral, ok = averages(d.average, w, d.box, d.powerPeriod); ok && t.bound <= MaxBound*t.v {
+		return t
+	}
+	rough := smeared(d.average, w, c, d.box)
+	if !ok || rough.bound < t.bound {
+		t.integral = rough
+	}
+	t.averaged = true
 	return t
 }
 
 // judge grades e, which has energy, and completes its reasons.
 func (e *energy) judge(all, group []*device, w Window, class record.Device) {
-	if throttled(all, class) {
+	share, told := throttled(all, group, w, class)
+	if told {
+		e.throttled = units.Ptr(units.Percent(100 * share))
+	}
+	if share > 0 {
 		e.reasons = append(e.reasons, Throttled)
 	}
-	if w.Shared && w.Device == class || slices.ContainsFunc(group, func(d *device) bool { return d.shared }) {
+	if w.Shared && w.Device == class || slices.ContainsFunc(group, func(d *device) bool { return d.shared(w) }) {
 		e.reasons = append(e.reasons, Shared)
 	}
-	if class == record.GPU && len(group) > 1 {
+	if len(group) > 1 && group[0].is(record.GPU) && !slices.ContainsFunc(group, func(d *device) bool { return d.own.highest(w) > 0 }) {
 		e.reasons = append(e.reasons, SeveralGPUs)
 	}
-	switch {
-	case estimate(e.source) == 1:
-		// The model's own two outputs agreeing says nothing, nor does one of them missing.
+	e.peak = peak(group, w)
+	if estimate(e.source) == 1 {
+		// The model's own two outputs agreeing says nothing, nor does one of them missing; nor is its error that of sampling.
 		e.reasons = slices.DeleteFunc(e.reasons, func(r string) bool {
-			return r == CounterOnly || r == PowerOnly || r == Disagree
+			return r == CounterOnly || r == PowerOnly || r == Disagree || r == ErrorBound
 		})
-		e.grade, e.reasons = record.GradeD, append([]string{Estimated}, e.reasons...)
-	case slices.ContainsFunc(e.reasons, spoils):
-		e.grade = record.GradeC
-	case len(e.reasons) > 0:
-		e.grade = record.GradeB
-	default:
-		e.grade = record.GradeA
+		e.reasons = append([]string{Estimated}, e.reasons...)
 	}
+	e.grade = gradeOf(e.reasons)
 }
 
-// spoils reports whether a reason allows no better grade than C.
-func spoils(reason string) bool {
-	switch reason {
-	case UnderSampled, Gap, Throttled, Shared, SeveralGPUs:
-		return true
-	}
-	return false
-}
-
-// throttled reports whether any source saw the class of device slow down inside the window. The kernel tells of the
-// processor's throttling on the host as a whole.
-func throttled(all []*device, class record.Device) bool {
-	return slices.ContainsFunc(all, func(d *device) bool {
-		return d.throttled && (d.is(class) || class == record.CPU && d.name == "host")
-	})
-}
-
-// gpuState is the mean temperature, memory and utilisation of the GPUs over w, as the first source that knows GPUs tells.
-func gpuState(all []*device, w Window) (temp *units.Celsius, mem *units.Bytes, util *units.Percent) {
-	gpus := slices.DeleteFunc(slices.Clone(all), func(d *device) bool { return !d.is(record.GPU) })
-	gpus = slices.DeleteFunc(gpus, func(d *device) bool { return d.source != gpus[0].source })
-	n := float64(len(gpus))
-	if t := sumMeans(gpus, w, func(d *device) series { return d.temp }); t != nil {
-		temp = units.Ptr(units.Celsius(*t / n))
-	}
-	if m := sumMeans(gpus, w, func(d *device) series { return d.mem }); m != nil {
-		mem = units.Ptr(units.Bytes(math.Round(*m)))
-	}
-	if u := sumMeans(gpus, w, func(d *device) series { return d.util }); u != nil {
-		util = units.Ptr(units.Percent(*u / n))
-	}
-	return temp, mem, util
-}
-
-// sumMeans adds up the devices' means of a quantity; nil unless every device has one.
-func sumMeans(group []*device, w Window, pick func(*device) series) *float64 {
-	if len(group) == 0 {
-		return nil
-	}
-	sum := 0.0
-	for _, d := range group {
-		m := pick(d).mean(w)
-		if m == nil {
-			return nil
+// gradeOf is the grade that reasons leave to an energy.
+func gradeOf(reasons []string) record.Grade {
+	grade := record.GradeA
+	for _, r := range reasons {
+		switch r {
+		case Estimated:
+			return record.GradeD
+		case UnderSampled, Gap, Throttled, Shared, SeveralGPUs, ErrorBound, PowerAveraged, ClockStep, LongPauses:
+			grade = record.GradeC
+		case CPUEstimated:
+		default:
+			if grade == record.GradeA {
+				grade = record.GradeB
+			}
 		}
-		sum += *m
 	}
-	return &sum
+	return grade
 }

@@ -15,7 +15,8 @@ import (
 
 // recording draws samples of two processor packages and a GPU at uneven intervals from before 0 to after 5 s.
 func recording(t *rapid.T) []record.Sample {
-	random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "recording"), 0)) // hundreds of draws would be slow
+	random := rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "recording"), 0))             // hundreds of draws would be slow
+	period := rapid.SampledFrom([]int64{0, 1, ms, 20 * ms, 100 * ms}).Draw(t, "period") // of the counters, where not 0
 	var out []record.Sample
 	for _, d := range []struct{ source, device string }{{"rapl", "cpu:0"}, {"rapl", "cpu:1"}, {"nvml", "gpu:0"}} {
 		joules, at := 0.0, -200*ms
@@ -26,6 +27,9 @@ func recording(t *rapid.T) []record.Sample {
 			joules += watts * time.Duration(step).Seconds()
 			out = append(out, reading(d.source, d.device, at, func(s *record.Sample) {
 				s.EnergyCounterJoules = units.Ptr(units.Joules(joules))
+				if period > 0 {
+					s.CounterUpdateNS = &period
+				}
 				if d.source == "nvml" {
 					s.PowerW = units.Ptr(units.Watts(watts))
 				}

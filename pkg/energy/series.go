@@ -18,10 +18,30 @@ type series []point
 // sort orders the readings by time, and readings of the same moment by value, so that the order of the input cannot
 // matter.
 func (s series) sort() {
-	slices.SortFunc(s, func(a, b point) int {
-		return cmp.Or(cmp.Compare(a.ts, b.ts), cmp.Compare(a.v, b.v))
-	})
+	order := func(a, b point) int { return cmp.Or(cmp.Compare(a.ts, b.ts), cmp.Compare(a.v, b.v)) }
+	if !slices.IsSortedFunc(s, order) {
+		slices.SortFunc(s, order)
+	}
 }
+
+// after is the index of the first reading later than t.
+func (s series) after(t int64) int {
+	i, _ := slices.BinarySearchFunc(s, t, func(p point, t int64) int {
+		if p.ts > t {
+			return 1
+		}
+		return -1
+	})
+	return i
+}
+
+// around is the readings from from to to, and one more on each side.
+func (s series) around(from, to int64) series {
+	return s[max(s.after(from-1)-1, 0):min(s.after(to)+1, len(s))]
+}
+
+// within is the readings from from to to.
+func (s series) within(from, to int64) series { return s[s.after(from-1):s.after(to)] }
 
 // coverage is how well a series covers a window.
 type coverage struct {
@@ -33,27 +53,20 @@ type coverage struct {
 // cover reports whether readings lie on both sides of w, and close enough that interpolating between them says something
 // of w. Two rules decide that: with readings inside the window, the segments that cross its edges are no longer than
 // the window or MaxGap; with none inside, the window is at least half of the segment it lies in. A window much shorter
-// than the sampling interval, of which only the surroundings are known, is therefore not covered.
-func (s series) cover(w Window) (coverage, bool) {
-	after := func(t int64) int { // index of the first reading later than t
-		i, _ := slices.BinarySearchFunc(s, t, func(p point, t int64) int {
-			if p.ts > t {
-				return 1
-			}
-			return -1
-		})
-		return i
-	}
-	c := coverage{first: after(w.Start) - 1, last: after(w.End - 1)}
+// than the sampling interval, of which only the surroundings are known, is therefore not covered. Of a quantity that
+// changes slowly the edges may be patience away in either case.
+func (s series) cover(w Window, patience time.Duration) (coverage, bool) {
+	c := coverage{first: s.after(w.Start) - 1, last: s.after(w.End - 1)}
 	if c.first < 0 || c.last >= len(s) {
 		return coverage{}, false
 	}
-	atStart := after(w.Start - 1) // the first reading inside
-	c.inside = int64(after(w.End) - atStart)
+	atStart := s.after(w.Start - 1) // the first reading inside
+	c.inside = int64(s.after(w.End) - atStart)
 	limit := max(w.Length(), MaxGap)
 	if c.inside == 0 {
 		limit = 2 * w.Length()
 	}
+	limit = max(limit, patience)
 	for i := c.first; i < c.last; i++ {
 		segment := time.Duration(s[i+1].ts - s[i].ts)
 		edge := i == c.first || i == c.last-1
@@ -75,15 +88,26 @@ func (s series) at(t int64) float64 {
 	return a.v + (b.v-a.v)*float64(t-a.ts)/float64(b.ts-a.ts)
 }
 
-// rise is how much a covered counter rises over w; ok is false when it falls anywhere in between, as it does where a
-// recorder was restarted.
-func (s series) rise(w Window, c coverage) (v float64, ok bool) {
+// falls reports whether a covered counter falls anywhere in the window, as it does where a recorder was restarted.
+func (s series) falls(c coverage) bool {
 	for i := c.first; i < c.last; i++ {
 		if s[i+1].v < s[i].v {
-			return 0, false
+			return true
 		}
 	}
-	return s.at(w.End) - s.at(w.Start), true
+	return false
+}
+
+// rising is the readings around a covered window since the counter fell last before it, until it falls next.
+func (s series) rising(c coverage) series {
+	first, last := c.first, c.last
+	for first > 0 && s[first-1].v <= s[first].v {
+		first--
+	}
+	for last+1 < len(s) && s[last+1].v >= s[last].v {
+		last++
+	}
+	return s[first : last+1]
 }
 
 // integral is the integral over w of a covered series, in value-seconds: the trapezoid rule on the readings inside the
@@ -103,12 +127,61 @@ func (s series) integral(w Window, c coverage) float64 {
 	return sum
 }
 
-// mean is the time-weighted mean over w, or nil where the series does not cover it.
+// patience is how far apart the readings of a quantity may be that changes slowly and is read about once a second.
+const patience = 3 * time.Second
+
+// mean is the time-weighted mean over w of a quantity that changes slowly, or nil where the series does not cover it.
 func (s series) mean(w Window) *float64 {
-	c, ok := s.cover(w)
+	c, ok := s.cover(w, patience)
 	if !ok {
 		return nil
 	}
 	m := s.integral(w, c) / w.Length().Seconds()
 	return &m
+}
+
+// peak is the highest reading inside w, its interpolated edges included, or nil where the series does not cover it.
+func (s series) peak(w Window) *float64 {
+	if _, ok := s.cover(w, patience); !ok {
+		return nil
+	}
+	m := max(s.at(w.Start), s.at(w.End))
+	for _, p := range s.within(w.Start, w.End) {
+		m = max(m, p.v)
+	}
+	return &m
+}
+
+// rise is how much a counter that is read afresh rose over w, or nil where it is not covered or fell.
+func (s series) rise(w Window) *float64 {
+	c, ok := s.cover(w, 0)
+	if !ok || s.falls(c) {
+		return nil
+	}
+	v := s.at(w.End) - s.at(w.Start)
+	return &v
+}
+
+// highest is the highest value that held at some time in w, each reading holding until the next; 0 where there is none.
+func (s series) highest(w Window) float64 {
+	m := 0.0
+	for _, p := range s[max(s.after(w.Start)-1, 0):s.after(w.End)] {
+		m = max(m, p.v)
+	}
+	return m
+}
+
+// share is the share of w in which the value was above 0, each reading holding until the next, for patience at most.
+func (s series) share(w Window) float64 {
+	held := int64(0)
+	for i := max(s.after(w.Start)-1, 0); i < s.after(w.End); i++ {
+		until := s[i].ts + int64(patience)
+		if i+1 < len(s) {
+			until = min(until, s[i+1].ts)
+		}
+		if from, to := max(s[i].ts, w.Start), min(until, w.End); s[i].v > 0 && to > from {
+			held += to - from
+		}
+	}
+	return float64(held) / float64(w.End-w.Start)
 }

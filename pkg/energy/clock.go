@@ -1,0 +1,34 @@
+package energy
+
+import "time"
+
+// MaxSlew is how far the wall clock may move against the samples' timeline between two rows of the recorder without having
+// been set: clocks that follow a time server are pulled by half a millisecond a second.
+const MaxSlew = 5 * time.Millisecond
+
+// clock translates the wall clock, which the windows of runs are told in, to the timeline of the samples.
+type clock struct {
+	offset int64 // wall clock minus timeline; 0 where no recorder tells
+	known  bool
+	steps  []int64 // times at which the wall clock was set
+}
+
+// observe takes in where the wall clock stood at t. It reports whether the clock was set since the row before.
+func (c *clock) observe(t, offset int64) (set bool) {
+	set = c.known && time.Duration(offset-c.offset).Abs() > MaxSlew
+	c.offset, c.known = offset, true
+	if set {
+		c.steps = append(c.steps, t)
+	}
+	return set
+}
+
+// stepped reports whether the clock was set between two times.
+func (c *clock) stepped(from, to int64) bool {
+	for _, t := range c.steps {
+		if t >= from && t <= to {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,73 @@
+package energy
+
+import (
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
+)
+
+// maxIdle is how long the end of an idle window is waited for. One without an end is that of a recorder that was killed.
+const maxIdle = maxReach
+
+// idle is a stretch of time in which the machine was left alone on purpose, and what each sensor's device drew in it.
+type idle struct {
+	from, to int64
+	watts    map[sensor]float64
+}
+
+// idlePower is the mean power of every sensor over a stretch of time.
+func (h history) idlePower(from, to int64) idle {
+	w := Window{Start: from, End: to}
+	out := idle{from: from, to: to, watts: map[sensor]float64{}}
+	for _, d := range h.view(w) {
+		for _, of := range []func(*device, Window) total{counted, sampled, averaged} {
+			if t := of(d, w); t.ok {
+				out.watts[sensor{d.source, d.name}] = t.v / w.Length().Seconds()
+				break
+			}
+		}
+	}
+	return out
+}
+
+// power is what a group of sensors' devices drew, or nil where one of them is not known.
+func (i idle) power(group []sensor) *units.Watts {
+	sum := 0.0
+	for _, s := range group {
+		w, ok := i.watts[s]
+		if !ok {
+			return nil
+		}
+		sum += w
+	}
+	return units.Ptr(units.Watts(max(sum, 0)))
+}
+
+// rest finds the idle power of the devices of r in the nearest idle stretches before and after w. Stretches are in order of
+// time.
+func (r *Result) rest(idles []idle, w Window) {
+	if len(r.group) == 0 {
+		return
+	}
+	for _, i := range idles {
+		switch p := i.power(r.group); {
+		case p == nil:
+		case i.to <= w.Start:
+			r.IdleBefore = p
+		case i.from >= w.End && r.IdleAfter == nil:
+			r.IdleAfter = p
+		}
+	}
+}
+
+// mark notes the events of a recorder's row, and evaluates an idle stretch that is over.
+func (h *host) mark(s *record.Sample) {
+	switch s.Event {
+	case record.EventIdleBegin:
+		h.idleFrom = s.TSUnixNS
+	case record.EventIdleEnd:
+		if h.idleFrom > 0 && s.TSUnixNS > h.idleFrom {
+			h.resting = append(h.resting, idle{from: h.idleFrom, to: s.TSUnixNS})
+		}
+		h.idleFrom = 0
+	}
+}

@@ -1,0 +1,130 @@
+package energy
+
+import (
+	"math"
+	"slices"
+
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
+)
+
+// shared reports whether other processes computed on the device in w. A source that tells the measured processes from
+// others has the word; of one that cannot, more than one process is one too many.
+func (d *device) shared(w Window) bool {
+	if len(d.foreign) > 0 {
+		return d.foreign.highest(w) > 0
+	}
+	return d.processes.highest(w) > 1
+}
+
+// throttled is the share of w in which the group was slowed down for heat or power, that of the device that was for
+// longest, as any source tells; told is false where none tells of it. The kernel tells of the processor's throttling on the
+// host as a whole.
+func throttled(all, group []*device, w Window, class record.Device) (share float64, told bool) {
+	for _, d := range all {
+		mine := slices.ContainsFunc(group, func(g *device) bool { return g.name == d.name })
+		if mine || class == record.CPU && d.is("host") {
+			told = told || len(d.throttle) > 0
+			share = max(share, d.throttle.share(w))
+		}
+	}
+	return share, told
+}
+
+// steps is the shortest time that a mean power between two updates of a counter is taken over for a peak, in units of how
+// far the time of an update is uncertain: it is off by a twentieth at most.
+const steps = 40
+
+// peak is the highest power in w, of several devices their sum at one time: of the readings of power, else of the moving
+// averages, else of the mean power between updates of the counter.
+func peak(group []*device, w Window) *units.Watts {
+	readings := make([]series, len(group))
+	for i, d := range group {
+		readings[i] = d.readings()
+		if c, ok := readings[i].cover(w, 0); !ok || c.inside == 0 {
+			return nil
+		}
+	}
+	highest := 0.0
+	for _, p := range readings[0].within(w.Start, w.End) {
+		sum := p.v
+		for _, other := range readings[1:] {
+			sum += other.at(p.ts)
+		}
+		highest = max(highest, sum)
+	}
+	return units.Ptr(units.Watts(highest))
+}
+
+// readings is the power of the device over time.
+func (d *device) readings() series {
+	switch {
+	case len(d.power) > 0:
+		return d.power
+	case len(d.average) > 0:
+		return d.average
+	}
+	line := changes(d.counter, d.counterPeriod)
+	var out series
+	for i, last := 1, 0; i < len(line); i++ {
+		a, b := line[last], line[i]
+		if span := b.mid() - a.mid(); span > 0 && span >= steps/2*max(a.hi-a.lo, b.hi-b.lo) {
+			out = append(out, point{a.mid() + span/2, max(b.v-a.v, 0) / (float64(span) / 1e9)})
+			last = i
+		}
+	}
+	return out
+}
+
+// resources fills in what was used beside energy.
+func (r *Result) resources(all []*device, w Window) {
+	r.gpuState(all, w)
+	i := slices.IndexFunc(all, func(d *device) bool { return d.name == record.DeviceProcesses })
+	if i < 0 {
+		return
+	}
+	d := all[i]
+	r.MemMean, r.MemPeak = bytes(d.mem.mean(w)), bytes(d.mem.peak(w))
+	if t := d.cpuTime.rise(w); t != nil {
+		r.CPUTime = units.Ptr(int64(math.Round(*t)))
+	}
+}
+
+func bytes(v *float64) *units.Bytes {
+	if v == nil {
+		return nil
+	}
+	return units.Ptr(units.Bytes(math.Round(*v)))
+}
+
+// gpuState is the mean temperature, memory and utilisation over w of the GPUs that the run used, as the first source that
+// knows GPUs tells.
+func (r *Result) gpuState(all []*device, w Window) {
+	gpus := slices.DeleteFunc(slices.Clone(all), func(d *device) bool { return !d.is(record.GPU) })
+	if len(gpus) == 0 {
+		return
+	}
+	gpus = used(slices.DeleteFunc(gpus, func(d *device) bool { return d.source != gpus[0].source }), w)
+	n := float64(len(gpus))
+	if t := sumOf(gpus, func(d *device) *float64 { return d.temp.mean(w) }); t != nil {
+		r.GPUTemp = units.Ptr(units.Celsius(*t / n))
+	}
+	if u := sumOf(gpus, func(d *device) *float64 { return d.util.mean(w) }); u != nil {
+		r.GPUUtil = units.Ptr(units.Percent(*u / n))
+	}
+	r.GPUMem = bytes(sumOf(gpus, func(d *device) *float64 { return d.mem.mean(w) }))
+	r.GPUMemPeak = bytes(sumOf(gpus, func(d *device) *float64 { return d.mem.peak(w) }))
+}
+
+// sumOf adds up a quantity of devices; nil unless every device has one.
+func sumOf(group []*device, of func(*device) *float64) *float64 {
+	sum := 0.0
+	for _, d := range group {
+		v := of(d)
+		if v == nil {
+			return nil
+		}
+		sum += *v
+	}
+	return &sum
+}

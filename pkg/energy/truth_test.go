@@ -1,0 +1,185 @@
+package energy
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
+)
+
+var truthWindows = flag.Int("windows", 40, "random windows per waveform and sensor in TestTruth; above the default it prints its table")
+
+// simulated is a sensor that shows a wave: what it updates when, and how often it is read.
+type simulated struct {
+	name           string
+	source, device string
+	interval       float64 // between readings, s
+	counter, power float64 // between updates, s; 0 where there is no such reading
+	grain          float64 // of the counter, J
+	wrap           float64 // of the counter, J; 0 for none
+	box            float64 // span of the average, s; power is then the averages' update period
+	jitter         float64 // standard deviation of an update's time, s
+	counts         bool    // the energy is expected to be right to 0.5%
+	unit           float64 // between two updates that the readings show
+}
+
+var simulations = []simulated{
+	{name: "RAPL, 1 ms, read every 10 ms", source: "rapl", device: "cpu:0", interval: 0.010, counter: 0.001, grain: 1e-6, wrap: 262144, jitter: 20e-6, counts: true, unit: 0.010},
+	{name: "RAPL, 1 ms, read every 50 ms", source: "rapl", device: "cpu:0", interval: 0.050, counter: 0.001, grain: 1e-6, wrap: 262144, jitter: 20e-6, counts: true, unit: 0.050},
+	{name: "NVML, 20 ms, read every 10 ms", source: "nvml", device: "gpu:0", interval: 0.010, counter: 0.020, power: 0.100, grain: 1e-3, jitter: 50e-6, counts: true, unit: 0.020},
+	{name: "NVML, 100 ms, read every 10 ms", source: "nvml", device: "gpu:0", interval: 0.010, counter: 0.100, power: 0.100, grain: 1e-3, jitter: 200e-6, counts: true, unit: 0.100},
+	{name: "NVML, 100 ms, read every 50 ms", source: "nvml", device: "gpu:0", interval: 0.050, counter: 0.100, power: 0.100, grain: 1e-3, jitter: 200e-6, counts: true, unit: 0.100},
+	{name: "NVML, 20 ms, read every 9.7 ms", source: "nvml", device: "gpu:0", interval: 0.0097, counter: 0.020, power: 0.100, grain: 1e-3, jitter: 50e-6, counts: true, unit: 0.020},
+	{name: "NVML, 100 ms, read every 47 ms", source: "nvml", device: "gpu:0", interval: 0.047, counter: 0.100, power: 0.100, grain: 1e-3, jitter: 200e-6, counts: true, unit: 0.100},
+	{name: "power alone, 100 ms", source: "nvml", device: "gpu:0", interval: 0.010, power: 0.100, jitter: 200e-6, unit: 0.100},
+	{name: "average of 1 s alone, 100 ms", source: "nvml", device: "gpu:0", interval: 0.010, power: 0.100, box: 1, jitter: 200e-6, unit: 0.100},
+}
+
+// updates are the times at which a device renews a reading: by its own clock, which is not quite the host's.
+func updatesOf(r *rand.Rand, period, jitter, length float64) (out []float64) {
+	drift := 1 + 3e-4*r.NormFloat64()
+	for t := -period * (1 + r.Float64()); t < length; t += period * drift {
+		out = append(out, t+jitter*r.NormFloat64())
+	}
+	slices.Sort(out)
+	return out
+}
+
+// shown is the latest update at or before t.
+func shown(updates []float64, t float64) float64 {
+	i, _ := slices.BinarySearch(updates, t)
+	return updates[max(i-1, 0)]
+}
+
+// read is what a recorder has of the wave.
+func (s simulated) read(r *rand.Rand, w wave, length float64) (out []record.Sample) {
+	var counter, power []float64
+	if s.counter > 0 {
+		counter = updatesOf(r, s.counter, s.jitter, length)
+	}
+	if s.power > 0 {
+		power = updatesOf(r, s.power, s.jitter, length)
+	}
+	phase, wraps, last := r.Float64()*s.interval, 0.0, 0.0
+	offset := 262143.0 // near the wrap
+	for t := phase; t < length; t += s.interval {
+		at := t + 100e-6*r.ExpFloat64() // late, as sweeps are
+		out = append(out, reading(s.source, s.device, int64(at*1e9), func(row *record.Sample) {
+			if counter != nil {
+				raw := math.Floor((w.energy(max(shown(counter, at), 0))+offset)/s.grain) * s.grain
+				if s.wrap > 0 {
+					if raw = math.Mod(raw, s.wrap); raw < last {
+						wraps++
+					}
+					last = raw
+				}
+				row.EnergyCounterJoules = units.Ptr(units.Joules(raw + wraps*s.wrap))
+				row.CounterUpdateNS = units.Ptr(int64(s.counter * 1e9))
+			}
+			if power == nil {
+				return
+			}
+			row.PowerUpdateNS = units.Ptr(int64(s.power * 1e9))
+			u := max(shown(power, at), 0)
+			if s.box > 0 {
+				from := max(u-s.box, 0)
+				row.PowerAvgW = units.Ptr(units.Watts((w.energy(u) - w.energy(from)) / max(u-from, 1e-6)))
+				row.PowerAvgNS = units.Ptr(int64(s.box * 1e9))
+				return
+			}
+			row.PowerW = units.Ptr(units.Watts(w.power(u)))
+		}))
+	}
+	return out
+}
+
+// outcome is how one window came out.
+type outcome struct {
+	off, bound float64 // relative to the true energy
+	grade      record.Grade
+}
+
+// trial measures one random window of a wave through a sensor.
+func (s simulated) trial(r *rand.Rand, draw func(*rand.Rand, float64, float64, float64, float64) wave) outcome {
+	const around = 3.5
+	window := s.unit * 10 * math.Pow(6, r.Float64())
+	begin := around + r.Float64()
+	end := begin + window
+	length := end + around
+	w := draw(r, begin, end, length, s.unit)
+	got := Of(s.read(r, w, length), Window{Start: t0 + int64(begin*1e9), End: t0 + int64(end*1e9), Device: classOf(s.device), Host: "h"})
+	if got.Joules == nil {
+		return outcome{off: math.NaN()}
+	}
+	want := w.energy(end) - w.energy(begin)
+	out := outcome{off: math.Abs(float64(*got.Joules)-want) / want, bound: math.Inf(1), grade: got.Grade}
+	if got.Error != nil {
+		out.bound = float64(*got.Error) / want
+	}
+	return out
+}
+
+func classOf(device string) record.Device {
+	kind, _, _ := strings.Cut(device, ":")
+	return record.Device(kind)
+}
+
+// row is a line of the table.
+type row struct {
+	median, p95, most, covered, bound float64
+	grades                            map[record.Grade]int
+	wrong                             int // off by more than a twentieth, and graded A or B
+	absent                            int
+}
+
+func summarise(all []outcome) row {
+	out := row{grades: map[record.Grade]int{}}
+	var off, bound []float64
+	for _, o := range all {
+		if math.IsNaN(o.off) {
+			out.absent++
+			continue
+		}
+		off, bound = append(off, o.off), append(bound, o.bound)
+		out.grades[o.grade]++
+		if o.off <= o.bound+1e-12 {
+			out.covered++
+		}
+		if o.off > 0.05 && (o.grade == record.GradeA || o.grade == record.GradeB) {
+			out.wrong++
+		}
+	}
+	slices.Sort(off)
+	slices.Sort(bound)
+	at := func(v []float64, q float64) float64 { return v[int(q*float64(len(v)-1))] }
+	out.median, out.p95, out.most, out.bound = at(off, 0.5), at(off, 0.95), at(off, 1), at(bound, 0.5)
+	out.covered /= float64(len(off))
+	return out
+}
+
+// Windows of ten updates or more of waves whose energy is known.
+func TestTruth(t *testing.T) {
+	n := *truthWindows
+	var table strings.Builder
+	fmt.Fprintf(&table, "%-32s %-26s %8s %8s %8s %9s %8s  %s\n", "sensor", "waveform", "median", "p95", "max", "covered", "bound", "grades, wrong ones among A and B")
+	for i, s := range simulations {
+		for j, w := range waves {
+			r := rand.New(rand.NewPCG(uint64(i), uint64(j)))
+			all := make([]outcome, n)
+			for k := range all {
+				all[k] = s.trial(r, w.draw)
+			}
+			got := summarise(all)
+			fmt.Fprintf(&table, "%-32s %-26s %7.3f%% %7.3f%% %7.3f%% %8.1f%% %7.2f%%  A %d B %d C %d, %d\n", s.name, w.name,
+				100*got.median, 100*got.p95, 100*got.most, 100*got.covered, 100*got.bound,
+				got.grades[record.GradeA], got.grades[record.GradeB], got.grades[record.GradeC], got.wrong)
+		}
+	}
+	t.Log("\n" + table.String())
+}

@@ -1,0 +1,149 @@
+package energy
+
+import (
+	"math"
+	"math/rand/v2"
+	"sort"
+)
+
+// wave is power over time in seconds, with its integral in closed form.
+type wave interface {
+	energy(t float64) float64 // from 0 to t
+	power(t float64) float64
+}
+
+// pieces is power that is linear between times: from[i] plus slope[i] per second since at[i]. sum[i] is the energy up to
+// at[i].
+type pieces struct{ at, from, slope, sum []float64 }
+
+// piece goes on at watts, changing by slope per second, for a time.
+func (p *pieces) piece(watts, slope, length float64) {
+	if len(p.at) == 0 {
+		p.at, p.sum = []float64{0}, []float64{0}
+	}
+	p.from, p.slope = append(p.from, watts), append(p.slope, slope)
+	p.at = append(p.at, p.at[len(p.at)-1]+length)
+	p.sum = append(p.sum, p.sum[len(p.sum)-1]+watts*length+slope*length*length/2)
+}
+
+func (p *pieces) find(t float64) (i int, dx float64) {
+	i = min(max(sort.SearchFloat64s(p.at, t)-1, 0), len(p.from)-1)
+	return i, t - p.at[i]
+}
+
+func (p *pieces) energy(t float64) float64 {
+	i, dx := p.find(t)
+	return p.sum[i] + p.from[i]*dx + p.slope[i]*dx*dx/2
+}
+
+func (p *pieces) power(t float64) float64 {
+	i, dx := p.find(t)
+	return p.from[i] + p.slope[i]*dx
+}
+
+// sine is power that swings around a mean.
+type sine struct{ mean, swing, omega, phase float64 }
+
+func (s sine) power(t float64) float64 { return s.mean + s.swing*math.Sin(s.omega*t+s.phase) }
+func (s sine) energy(t float64) float64 {
+	return s.mean*t - s.swing/s.omega*(math.Cos(s.omega*t+s.phase)-math.Cos(s.phase))
+}
+
+const idleWatts, busyWatts = 60.0, 300.0
+
+// waves are the waveforms, each drawn anew for a window from s to e of a recording of length seconds. unit is the time
+// between two updates that the sensor shows.
+var waves = []struct {
+	name string
+	draw func(r *rand.Rand, s, e, length, unit float64) wave
+}{
+	{"constant", func(r *rand.Rand, s, e, length, unit float64) wave {
+		p := &pieces{}
+		p.piece(50+300*r.Float64(), 0, length)
+		return p
+	}},
+	{"steps at the edges", func(r *rand.Rand, s, e, length, unit float64) wave {
+		p := &pieces{}
+		p.piece(idleWatts, 0, s)
+		p.piece(busyWatts, 0, e-s)
+		p.piece(idleWatts, 0, length-e)
+		return p
+	}},
+	{"noisy load, idle around", func(r *rand.Rand, s, e, length, unit float64) wave {
+		p := &pieces{}
+		noise := func(watts, sd, to float64) {
+			for p.at == nil || p.at[len(p.at)-1] < to-1e-9 {
+				left := to
+				if p.at != nil {
+					left = to - p.at[len(p.at)-1]
+				}
+				p.piece(max(watts*(1+sd*r.NormFloat64()), 0), 0, min(left, 0.001+0.004*r.Float64()))
+			}
+		}
+		noise(idleWatts, 0.05, s)
+		noise(busyWatts, 0.15, e)
+		noise(idleWatts, 0.05, length)
+		return p
+	}},
+	{"steps anywhere", func(r *rand.Rand, s, e, length, unit float64) wave {
+		p := &pieces{}
+		for t := 0.0; t < length; {
+			d := unit * (5 + 15*r.Float64())
+			p.piece(50+300*r.Float64(), 0, d)
+			t += d
+		}
+		return p
+	}},
+	{"spikes", func(r *rand.Rand, s, e, length, unit float64) wave {
+		p := &pieces{}
+		for t := 0.0; t < length; {
+			d, spike := 0.2*r.ExpFloat64(), 0.005+0.025*r.Float64()
+			p.piece(200, 0, d)
+			p.piece(400, 0, spike)
+			t += d + spike
+		}
+		return p
+	}},
+	{"ramps", func(r *rand.Rand, s, e, length, unit float64) wave {
+		p := &pieces{}
+		watts := 200.0
+		for t := 0.0; t < length; {
+			d, to := 0.3+r.Float64(), 50+300*r.Float64()
+			p.piece(watts, (to-watts)/d, d)
+			watts, t = to, t+d
+		}
+		return p
+	}},
+	{"sine", func(r *rand.Rand, s, e, length, unit float64) wave {
+		return sine{200, 120 * r.Float64(), 2 * math.Pi * (0.3 + 4*r.Float64()), 7 * r.Float64()}
+	}},
+	{"noise", func(r *rand.Rand, s, e, length, unit float64) wave {
+		p := &pieces{}
+		for t := 0.0; t < length; {
+			d := 0.001 + 0.004*r.Float64()
+			p.piece(max(200*(1+0.2*r.NormFloat64()), 0), 0, d)
+			t += d
+		}
+		return p
+	}},
+	{"decode loop", func(r *rand.Rand, s, e, length, unit float64) wave {
+		p := &pieces{}
+		p.piece(idleWatts, 0, s)
+		token := 0.008 + 0.02*r.Float64()
+		for t := s; t < e; {
+			d := min(token*(0.9+0.2*r.Float64()), e-t)
+			p.piece(320, 0, 0.7*d)
+			p.piece(180, 0, 0.3*d)
+			t += d
+		}
+		p.piece(idleWatts, 0, length-e)
+		return p
+	}},
+	{"spikes in edge segments", func(r *rand.Rand, s, e, length, unit float64) wave {
+		p := &pieces{}
+		p.piece(200, 0, s)
+		p.piece(800, 0, unit/4) // which side of the edge it lies on, no reading tells
+		p.piece(200, 0, length-s-unit/4)
+		return p
+	}},
+}
