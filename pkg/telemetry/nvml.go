@@ -11,7 +11,6 @@ import (
 	"github.com/NVIDIA/go-nvml/pkg/nvml"
 
 	"github.com/banterhearts/bh/pkg/record"
-	"github.com/banterhearts/bh/pkg/units"
 )
 
 func init() {
@@ -23,34 +22,63 @@ func init() {
 // gpus reads NVIDIA GPUs through the driver's library, one device per GPU ("gpu:0", NVML's own numbering, which is by
 // bus address). Power and energy counter are two readings of the driver, so they can be held against each other.
 type gpus struct {
-	env  Environment
-	lib  nvml.Interface
-	gpus []gpu
+	env    Environment
+	lib    nvml.Interface
+	has    abilities
+	slow   pace
+	memory every
+	family family
+	gpus   []gpu
+	left   []error // why a GPU was left out, each naming it
 }
 
-var _ Source = (*gpus)(nil)
+var (
+	_ Source   = (*gpus)(nil)
+	_ Tracker  = (*gpus)(nil)
+	_ Resolver = (*gpus)(nil)
+)
 
+// gpu is one GPU that is sampled.
 type gpu struct {
 	nvml.Device
-	device string // "gpu:0"
-	base   uint64 // energy counter when the source was opened, in millijoules
+	device    string // "gpu:0"
+	counts    bool   // has an energy counter
+	last, sum uint64 // millijoules: the counter at the last reading, what it rose since the source was opened
+	power     powerReading
+
+	counterUpdates, powerUpdates updates
 }
 
-// openNVML loads the driver's library and finds the GPUs.
+// abilities says which functions the driver's library has. Older drivers lack some, newer ones drop deprecated ones, and
+// calling a function that the library lacks ends the process.
+type abilities struct{ energy, fields, mig, capability, limit, throttle, events bool }
+
+func abilitiesOf(lib nvml.Interface) abilities {
+	symbols := lib.Extensions()
+	has := func(symbol string) bool { return symbols.LookupSymbol(symbol) == nil }
+	return abilities{
+		energy:     has("nvmlDeviceGetTotalEnergyConsumption"),
+		fields:     has("nvmlDeviceGetFieldValues"),
+		mig:        has("nvmlDeviceGetMigMode"),
+		capability: has("nvmlDeviceGetCudaComputeCapability"),
+		limit:      has("nvmlDeviceGetEnforcedPowerLimit"),
+		throttle:   has("nvmlDeviceGetCurrentClocksThrottleReasons"),
+		events:     has("nvmlDeviceGetCurrentClocksEventReasons"),
+	}
+}
+
+// openNVML loads the driver's library and finds the GPUs. A GPU that cannot be sampled is left out and told of.
 func openNVML(env Environment, lib nvml.Interface) (Source, string, error) {
 	if ret := lib.Init(); ret != nvml.SUCCESS {
 		return nil, "", nvmlAbsent(ret)
 	}
-	g := &gpus{env: env, lib: lib}
+	g := &gpus{env: env, lib: lib, has: abilitiesOf(lib), memory: every{span: memoryEvery}, family: newFamily(env.fsys())}
 	err := g.find()
+	if err == nil && len(g.gpus) == 0 {
+		err = noGPU(g.left)
+	}
 	if err != nil {
 		return nil, "", errors.Join(err, g.Close())
-	}
-	if len(g.gpus) == 0 {
-		if err := g.Close(); err != nil {
-			return nil, "", err
-		}
-		return nil, "", &unavailable{kind: ErrAbsent, why: "the NVIDIA driver shows no GPU"}
 	}
 	return g, g.describe(), nil
 }
@@ -73,6 +101,35 @@ func nvmlError(call string, ret nvml.Return) error {
 	return fmt.Errorf("%s: %s (code %d)", call, ret, int32(ret))
 }
 
+// noGPU says why none of the GPUs can be sampled.
+func noGPU(left []error) error {
+	if len(left) == 0 {
+		return &unavailable{kind: ErrAbsent, why: "the NVIDIA driver shows no GPU"}
+	}
+	var partitioned []string
+	for _, err := range left {
+		if m := (*migError)(nil); errors.As(err, &m) {
+			partitioned = append(partitioned, fmt.Sprint(m.index))
+		}
+	}
+	if len(partitioned) < len(left) {
+		return errors.Join(left...)
+	}
+	return &unavailable{kind: ErrAbsent, why: "every GPU is in MIG mode: " + migWhy, fix: migEnd(strings.Join(partitioned, ","))}
+}
+
+// migError says that a GPU is divided into instances (MIG). It is refused: what it drew cannot be told apart by instance,
+// and to give what the whole of it drew as an instance's would be wrong.
+type migError struct{ index int }
+
+const migWhy = "NVML tells power and energy of the whole GPU only, not of one of its instances"
+
+func migEnd(gpus string) string { return "sudo nvidia-smi -i " + gpus + " -mig 0" }
+
+func (m *migError) Error() string {
+	return fmt.Sprintf("gpu:%d: in MIG mode, and %s; run: %s", m.index, migWhy, migEnd(fmt.Sprint(m.index)))
+}
+
 // find lists the GPUs and notes where their counters stand.
 func (g *gpus) find() error {
 	n, ret := g.lib.DeviceGetCount()
@@ -80,30 +137,63 @@ func (g *gpus) find() error {
 		return nvmlError("nvmlDeviceGetCount", ret)
 	}
 	for i := range n {
-		d, ret := g.lib.DeviceGetHandleByIndex(i)
-		if ret != nvml.SUCCESS {
-			return fmt.Errorf("gpu:%d: %w", i, nvmlError("nvmlDeviceGetHandleByIndex", ret))
+		d, err := g.open(i)
+		if err != nil {
+			g.left = append(g.left, err)
+			continue
 		}
-		base, ret := d.GetTotalEnergyConsumption()
-		if ret != nvml.SUCCESS && ret != nvml.ERROR_NOT_SUPPORTED { // there is none before Volta
-			return fmt.Errorf("gpu:%d: %w", i, nvmlError("nvmlDeviceGetTotalEnergyConsumption", ret))
-		}
-		g.gpus = append(g.gpus, gpu{Device: d, device: fmt.Sprintf("gpu:%d", i), base: base})
+		g.gpus = append(g.gpus, d)
 	}
 	return nil
 }
 
+func (g *gpus) open(i int) (gpu, error) {
+	d := gpu{device: fmt.Sprintf("gpu:%d", i)}
+	fails := func(call string, ret nvml.Return) (gpu, error) {
+		return d, fmt.Errorf("%s: %w", d.device, nvmlError(call, ret))
+	}
+	var ret nvml.Return
+	if d.Device, ret = g.lib.DeviceGetHandleByIndex(i); ret != nvml.SUCCESS {
+		return fails("nvmlDeviceGetHandleByIndex", ret)
+	}
+	if g.has.mig {
+		current, _, ret := d.GetMigMode()
+		if ret != nvml.SUCCESS && ret != nvml.ERROR_NOT_SUPPORTED {
+			return fails("nvmlDeviceGetMigMode", ret)
+		}
+		if ret == nvml.SUCCESS && current == nvml.DEVICE_MIG_ENABLE {
+			return d, &migError{i}
+		}
+	}
+	if g.has.energy {
+		if d.last, ret = d.GetTotalEnergyConsumption(); ret != nvml.SUCCESS && ret != nvml.ERROR_NOT_SUPPORTED {
+			return fails("nvmlDeviceGetTotalEnergyConsumption", ret)
+		}
+		d.counts = ret == nvml.SUCCESS // there is none before Volta
+	}
+	d.power = choosePower(d.Device, g.has)
+	return d, nil
+}
+
 func (g *gpus) describe() string {
-	parts := make([]string, 0, len(g.gpus)+1)
+	parts := make([]string, 0, len(g.gpus)+len(g.left)+1)
 	for i := range g.gpus {
-		name, ret := g.gpus[i].GetName()
+		d := &g.gpus[i]
+		name, ret := d.GetName()
 		if ret != nvml.SUCCESS {
 			name = "unnamed"
 		}
-		parts = append(parts, g.gpus[i].device+" "+name)
+		counter := ""
+		if d.counts {
+			counter = "energy counter, "
+		}
+		parts = append(parts, fmt.Sprintf("%s %s (%s%s)", d.device, name, counter, d.power))
 	}
 	if version, ret := g.lib.SystemGetDriverVersion(); ret == nvml.SUCCESS {
 		parts = append(parts, "driver "+version)
+	}
+	for _, err := range g.left {
+		parts = append(parts, "left out: "+err.Error())
 	}
 	return strings.Join(parts, ", ")
 }
@@ -111,85 +201,46 @@ func (g *gpus) describe() string {
 // Name implements Source.
 func (*gpus) Name() string { return nvmlName }
 
-// Sample implements Source. What a GPU does not support is null; what fails is null and reported.
+// Sample implements Source. What a GPU does not support is null; what fails is null and reported; a GPU that is lost is
+// reported and has no row.
 func (g *gpus) Sample(now time.Time, dst []record.Sample) ([]record.Sample, error) {
 	begin := time.Now()
+	slow, memory := g.slow.due(now), g.memory.due(now)
 	var errs []error
 	for i := range g.gpus {
+		d := &g.gpus[i]
 		// Every call takes the driver's lock and some take milliseconds, so each GPU has its own time.
-		s := g.env.sample(now.Add(time.Since(begin)), nvmlName, g.gpus[i].device)
-		if err := g.gpus[i].read(&s); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", s.Device, err))
+		at := now.Add(time.Since(begin))
+		s := g.env.sample(at, nvmlName, d.device)
+		c := calls{at: at}
+		g.read(d, fastReadings, &s, &c)
+		if memory {
+			g.read(d, memoryReadings, &s, &c)
 		}
-		dst = append(dst, s)
+		if slow {
+			g.read(d, slowReadings, &s, &c)
+		}
+		if err := errors.Join(c.errs...); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", d.device, err))
+		}
+		if !c.lost {
+			dst = append(dst, s)
+		}
 	}
 	return dst, errors.Join(errs...)
 }
 
-// read fills s, energy and power first, as they are what the time stamp is for.
-func (d *gpu) read(s *record.Sample) error {
-	var c calls
-	if mj, ret := d.GetTotalEnergyConsumption(); c.ok("nvmlDeviceGetTotalEnergyConsumption", ret) && mj >= d.base {
-		s.EnergyCounterJoules = units.Ptr(units.Joules(float64(mj-d.base) / 1e3))
-	}
-	if mw, ret := d.GetPowerUsage(); c.ok("nvmlDeviceGetPowerUsage", ret) {
-		s.PowerW = units.Ptr(units.Watts(float64(mw) / 1e3))
-	}
-	if t, ret := d.GetTemperature(nvml.TEMPERATURE_GPU); c.ok("nvmlDeviceGetTemperature", ret) {
-		s.TempC = units.Ptr(units.Celsius(t))
-	}
-	if u, ret := d.GetUtilizationRates(); c.ok("nvmlDeviceGetUtilizationRates", ret) {
-		s.UtilPct = units.Ptr(units.Percent(u.Gpu))
-	}
-	if m, ret := d.GetMemoryInfo(); c.ok("nvmlDeviceGetMemoryInfo", ret) {
-		s.MemUsedBytes = units.Ptr(units.Bytes(m.Used))
-	}
-	if mhz, ret := d.GetClockInfo(nvml.CLOCK_SM); c.ok("nvmlDeviceGetClockInfo", ret) {
-		s.ClockMHz = units.Ptr(units.Megahertz(mhz))
-	}
-	// The older name of nvmlDeviceGetCurrentClocksEventReasons: drivers before 535 have only this one, and calling a
-	// function that the library lacks ends the process.
-	if bits, ret := d.GetCurrentClocksThrottleReasons(); c.ok("nvmlDeviceGetCurrentClocksThrottleReasons", ret) {
-		s.Throttle = throttleReasons(bits)
-	}
-	if p, ret := d.GetComputeRunningProcesses(); c.ok("nvmlDeviceGetComputeRunningProcesses", ret) {
-		s.Processes = units.Ptr(int64(len(p)))
-	}
-	return errors.Join(c.errs...)
-}
+// Track implements Tracker.
+func (g *gpus) Track(pids []int) { g.family.track(pids) }
 
-// calls collects the failures of NVML calls.
-type calls struct{ errs []error }
-
-// ok reports whether a call gave a value. A reading that the GPU does not support is no failure.
-func (c *calls) ok(call string, ret nvml.Return) bool {
-	if ret != nvml.SUCCESS && ret != nvml.ERROR_NOT_SUPPORTED {
-		c.errs = append(c.errs, nvmlError(call, ret))
+// Resolution implements Resolver: what sampling has shown so far.
+func (g *gpus) Resolution() map[string]Resolution {
+	out := map[string]Resolution{}
+	for i := range g.gpus {
+		d := &g.gpus[i]
+		out[d.device] = Resolution{Counter: d.counterUpdates.period, Power: d.powerUpdates.period}
 	}
-	return ret == nvml.SUCCESS
-}
-
-// throttleNames are the bits of NVML that mean slower than the workload could run. Left out are being idle, clocks that
-// somebody set and clocks that follow another GPU or a display: they slow nothing down unasked.
-var throttleNames = []struct {
-	bit  uint64
-	name string
-}{
-	{nvml.ClocksThrottleReasonSwPowerCap, "sw_power_cap"},
-	{nvml.ClocksThrottleReasonHwSlowdown, "hw_slowdown"},
-	{nvml.ClocksThrottleReasonSwThermalSlowdown, "sw_thermal"},
-	{nvml.ClocksThrottleReasonHwThermalSlowdown, "hw_thermal"},
-	{nvml.ClocksThrottleReasonHwPowerBrakeSlowdown, "hw_power_brake"},
-}
-
-func throttleReasons(bits uint64) string {
-	var names []string
-	for _, t := range throttleNames {
-		if bits&t.bit != 0 {
-			names = append(names, t.name)
-		}
-	}
-	return strings.Join(names, ",")
+	return out
 }
 
 // Close implements Source.

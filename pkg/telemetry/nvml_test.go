@@ -3,8 +3,12 @@
 package telemetry
 
 import (
+	"encoding/binary"
 	"errors"
+	"maps"
+	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,64 +22,145 @@ import (
 
 // card is a GPU under test: readings that a test changes, and what the driver answers to the call named fails.
 type card struct {
-	millijoules uint64
-	throttle    uint64
-	fails       string
-	ret         nvml.Return
+	millijoules, throttle uint64
+	mig                   int
+	capability            [2]int // of the chip; 8.9 where it is not set
+	fields                func([]nvml.FieldValue) nvml.Return
+	running               []nvml.ProcessInfo
+	fails                 string
+	ret                   nvml.Return
+	asked                 []string
+}
+
+// answer is what the driver returns to a call.
+func (c *card) answer(call string) nvml.Return {
+	c.asked = append(c.asked, call)
+	if c.fails == call || c.fails == "all" {
+		return c.ret
+	}
+	return nvml.SUCCESS
 }
 
 func (c *card) device() *mock.Device {
-	ret := func(call string) nvml.Return {
-		if c.fails == call || c.fails == "all" {
-			return c.ret
-		}
-		return nvml.SUCCESS
+	if c.capability == [2]int{} {
+		c.capability = [2]int{8, 9}
 	}
 	return &mock.Device{
-		GetNameFunc:                   func() (string, nvml.Return) { return "Test GPU", ret("name") },
-		GetTotalEnergyConsumptionFunc: func() (uint64, nvml.Return) { return c.millijoules, ret("energy") },
-		GetPowerUsageFunc:             func() (uint32, nvml.Return) { return 123456, ret("power") },
+		GetNameFunc:                   func() (string, nvml.Return) { return "Test GPU", c.answer("name") },
+		GetMigModeFunc:                func() (int, int, nvml.Return) { return c.mig, c.mig, c.answer("mig") },
+		GetTotalEnergyConsumptionFunc: func() (uint64, nvml.Return) { return c.millijoules, c.answer("energy") },
+		GetPowerUsageFunc:             func() (uint32, nvml.Return) { return 111000, c.answer("usage") },
+		GetCudaComputeCapabilityFunc: func() (int, int, nvml.Return) {
+			return c.capability[0], c.capability[1], c.answer("capability")
+		},
+		GetFieldValuesFunc: func(v []nvml.FieldValue) nvml.Return {
+			if ret := c.answer("fields"); ret != nvml.SUCCESS {
+				return ret
+			}
+			return c.fields(v)
+		},
 		GetTemperatureFunc: func(s nvml.TemperatureSensors) (uint32, nvml.Return) {
 			if s != nvml.TEMPERATURE_GPU {
 				return 0, nvml.ERROR_INVALID_ARGUMENT
 			}
-			return 65, ret("temperature")
+			return 65, c.answer("temperature")
 		},
 		GetUtilizationRatesFunc: func() (nvml.Utilization, nvml.Return) {
-			return nvml.Utilization{Gpu: 87, Memory: 12}, ret("utilisation")
+			return nvml.Utilization{Gpu: 87, Memory: 12}, c.answer("utilisation")
 		},
-		GetMemoryInfoFunc: func() (nvml.Memory, nvml.Return) { return nvml.Memory{Used: 2 << 30, Total: 8 << 30}, ret("memory") },
-		GetClockInfoFunc: func(c nvml.ClockType) (uint32, nvml.Return) {
-			if c != nvml.CLOCK_SM {
+		GetMemoryInfoFunc: func() (nvml.Memory, nvml.Return) {
+			return nvml.Memory{Used: 2 << 30, Total: 8 << 30}, c.answer("memory")
+		},
+		GetClockInfoFunc: func(which nvml.ClockType) (uint32, nvml.Return) {
+			if which == nvml.CLOCK_MEM {
+				return 9501, c.answer("memory clock")
+			}
+			if which != nvml.CLOCK_SM {
 				return 0, nvml.ERROR_INVALID_ARGUMENT
 			}
-			return 1710, ret("clock")
+			return 1710, c.answer("clock")
 		},
-		GetCurrentClocksThrottleReasonsFunc: func() (uint64, nvml.Return) { return c.throttle, ret("throttle") },
+		GetEnforcedPowerLimitFunc:           func() (uint32, nvml.Return) { return 450000, c.answer("limit") },
+		GetCurrentClocksThrottleReasonsFunc: func() (uint64, nvml.Return) { return c.throttle, c.answer("throttle") },
+		GetCurrentClocksEventReasonsFunc:    func() (uint64, nvml.Return) { return c.throttle, c.answer("events") },
 		GetComputeRunningProcessesFunc: func() ([]nvml.ProcessInfo, nvml.Return) {
-			return make([]nvml.ProcessInfo, 2), ret("processes")
+			return c.running, c.answer("processes")
 		},
 	}
 }
 
-func driver(cards ...*card) *mock.Interface {
+// field is a field value of unsigned type.
+func field(v *nvml.FieldValue, mw uint32) {
+	v.NvmlReturn, v.ValueType = uint32(nvml.SUCCESS), uint32(nvml.VALUE_TYPE_UNSIGNED_INT)
+	binary.NativeEndian.PutUint32(v.Value[:], mw)
+}
+
+// powers answers both power fields, as drivers since 530 do on GPUs since Ampere.
+func powers(values []nvml.FieldValue) nvml.Return {
+	for i := range values {
+		switch values[i].FieldId {
+		case nvml.FI_DEV_POWER_INSTANT:
+			field(&values[i], 123456)
+		case nvml.FI_DEV_POWER_AVERAGE:
+			field(&values[i], 100000)
+		default:
+			values[i].NvmlReturn = uint32(nvml.ERROR_NOT_SUPPORTED)
+		}
+	}
+	return nvml.SUCCESS
+}
+
+// noPowers is a driver that knows neither field.
+func noPowers(values []nvml.FieldValue) nvml.Return {
+	for i := range values {
+		values[i].NvmlReturn = uint32(nvml.ERROR_NOT_SUPPORTED)
+	}
+	return nvml.SUCCESS
+}
+
+// driver is a library with every function but those named.
+func driver(cards []*card, lacks ...string) *mock.Interface {
+	for _, c := range cards {
+		if c.fields == nil {
+			c.fields = powers
+		}
+	}
 	return &mock.Interface{
 		InitFunc:                   func() nvml.Return { return nvml.SUCCESS },
 		ShutdownFunc:               func() nvml.Return { return nvml.SUCCESS },
 		DeviceGetCountFunc:         func() (int, nvml.Return) { return len(cards), nvml.SUCCESS },
 		SystemGetDriverVersionFunc: func() (string, nvml.Return) { return "555.42", nvml.SUCCESS },
-		DeviceGetHandleByIndexFunc: func(i int) (nvml.Device, nvml.Return) { return cards[i].device(), nvml.SUCCESS },
+		DeviceGetHandleByIndexFunc: func(i int) (nvml.Device, nvml.Return) {
+			return cards[i].device(), cards[i].answer("handle")
+		},
+		ExtensionsFunc: func() nvml.ExtendedInterface {
+			return &mock.ExtendedInterface{LookupSymbolFunc: func(symbol string) error {
+				if slices.Contains(lacks, symbol) {
+					return errors.New("undefined symbol: " + symbol)
+				}
+				return nil
+			}}
+		},
 	}
 }
 
-func TestNVML(t *testing.T) {
-	a, b := &card{millijoules: 5_000_000}, &card{millijoules: 100}
-	lib := driver(a, b)
-	src, detail, err := openNVML(machine(nil), lib)
+// openCards opens a source over cards and forgets what opening asked of them.
+func openCards(t *testing.T, env Environment, cards []*card, lacks ...string) (*gpus, string) {
+	t.Helper()
+	src, detail, err := openNVML(env, driver(cards, lacks...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := "gpu:0 Test GPU, gpu:1 Test GPU, driver 555.42"; detail != want {
+	for _, c := range cards {
+		c.asked = nil
+	}
+	return src.(*gpus), detail
+}
+
+func TestNVML(t *testing.T) {
+	a, b := &card{millijoules: 5_000_000, running: make([]nvml.ProcessInfo, 2)}, &card{millijoules: 100}
+	src, detail := openCards(t, machine(fixture(t, "desktop")), []*card{a, b})
+	if want := "gpu:0 Test GPU (energy counter, instantaneous power), gpu:1 Test GPU (energy counter, instantaneous power), driver 555.42"; detail != want {
 		t.Errorf("detail: saw %q, want %q", detail, want)
 	}
 	a.millijoules += 2500
@@ -87,18 +172,51 @@ func TestNVML(t *testing.T) {
 	want := record.Sample{
 		Schema: record.SchemaSample, Host: "testhost", TSUnixNS: got[0].TSUnixNS, Source: "nvml", Device: "gpu:0",
 		PowerW: units.Ptr(units.Watts(123.456)), EnergyCounterJoules: units.Ptr(units.Joules(2.5)),
-		TempC: units.Ptr(units.Celsius(65)), UtilPct: units.Ptr(units.Percent(87)),
-		MemUsedBytes: units.Ptr(units.Bytes(2 << 30)), ClockMHz: units.Ptr(units.Megahertz(1710)),
+		PowerAvgW: units.Ptr(units.Watts(100)), PowerAvgNS: units.Ptr(int64(1e9)), PowerLimitW: units.Ptr(units.Watts(450)),
+		TempC: units.Ptr(units.Celsius(65)), UtilPct: units.Ptr(units.Percent(87)), MemUtilPct: units.Ptr(units.Percent(12)),
+		MemUsedBytes: units.Ptr(units.Bytes(2 << 30)), MemTotalBytes: units.Ptr(units.Bytes(8 << 30)),
+		ClockMHz: units.Ptr(units.Megahertz(1710)), MemClockMHz: units.Ptr(units.Megahertz(9501)),
 		Processes: units.Ptr(int64(2)), Throttle: "sw_power_cap,hw_thermal",
 	}
 	if !reflect.DeepEqual(got[0], want) {
 		t.Errorf("saw %+v, want %+v", got[0], want)
 	}
+	if err := got[0].Validate(); err != nil {
+		t.Error(err)
+	}
 	if got[0].TSUnixNS < epoch.UnixNano() || got[0].TSUnixNS > got[1].TSUnixNS {
 		t.Errorf("times: saw %d and %d, want them in order from %d", got[0].TSUnixNS, got[1].TSUnixNS, epoch.UnixNano())
 	}
+	lib := src.lib.(*mock.Interface)
 	if err := src.Close(); err != nil || len(lib.ShutdownCalls()) != 1 {
 		t.Errorf("close: saw %v and %d shutdowns, want one", err, len(lib.ShutdownCalls()))
+	}
+	lib.ShutdownFunc = func() nvml.Return { return nvml.ERROR_UNINITIALIZED }
+	if err := src.Close(); err == nil || !strings.Contains(err.Error(), "nvmlShutdown") {
+		t.Errorf("close twice: saw %v", err)
+	}
+}
+
+// What changes slowly is asked for once per second, the memory ten times, and the rest in every sweep.
+func TestNVMLPace(t *testing.T) {
+	c := &card{}
+	src, _ := openCards(t, machine(nil), []*card{c})
+	fast := []string{"energy", "fields", "clock", "utilisation", "throttle"}
+	all := append(append(slices.Clone(fast), "memory"), "temperature", "memory clock", "limit", "processes")
+	for _, step := range []struct {
+		at   time.Duration
+		want []string
+	}{
+		{0, all}, {10 * time.Millisecond, fast}, {memoryEvery, all[:6]}, {memoryEvery + 99*time.Millisecond, fast}, {slowEvery, all},
+	} {
+		c.asked = nil
+		s := read(t, src, epoch.Add(step.at))[0]
+		if !slices.Equal(c.asked, step.want) {
+			t.Errorf("at %v: saw %v asked for, want %v", step.at, c.asked, step.want)
+		}
+		if got, want := s.TempC != nil, len(step.want) == len(all); got != want {
+			t.Errorf("at %v: temperature given: saw %t", step.at, got)
+		}
 	}
 }
 
@@ -106,25 +224,24 @@ func TestNVML(t *testing.T) {
 // stay either way.
 func TestNVMLSingleReadings(t *testing.T) {
 	columns := map[string]func(*record.Sample) bool{
-		"energy":      func(s *record.Sample) bool { return s.EnergyCounterJoules == nil },
-		"power":       func(s *record.Sample) bool { return s.PowerW == nil },
-		"temperature": func(s *record.Sample) bool { return s.TempC == nil },
-		"utilisation": func(s *record.Sample) bool { return s.UtilPct == nil },
-		"memory":      func(s *record.Sample) bool { return s.MemUsedBytes == nil },
-		"clock":       func(s *record.Sample) bool { return s.ClockMHz == nil },
-		"processes":   func(s *record.Sample) bool { return s.Processes == nil },
-		"throttle":    func(s *record.Sample) bool { return s.Throttle == "" },
+		"energy":       func(s *record.Sample) bool { return s.EnergyCounterJoules == nil },
+		"fields":       func(s *record.Sample) bool { return s.PowerW == nil && s.PowerAvgW == nil && s.PowerAvgNS == nil },
+		"temperature":  func(s *record.Sample) bool { return s.TempC == nil },
+		"utilisation":  func(s *record.Sample) bool { return s.UtilPct == nil && s.MemUtilPct == nil },
+		"memory":       func(s *record.Sample) bool { return s.MemUsedBytes == nil && s.MemTotalBytes == nil },
+		"clock":        func(s *record.Sample) bool { return s.ClockMHz == nil },
+		"memory clock": func(s *record.Sample) bool { return s.MemClockMHz == nil },
+		"limit":        func(s *record.Sample) bool { return s.PowerLimitW == nil },
+		"processes":    func(s *record.Sample) bool { return s.Processes == nil },
+		"throttle":     func(s *record.Sample) bool { return s.Throttle == "" },
 	}
 	for call := range columns {
-		for _, ret := range []nvml.Return{nvml.ERROR_NOT_SUPPORTED, nvml.ERROR_GPU_IS_LOST} {
+		for _, ret := range []nvml.Return{nvml.ERROR_NOT_SUPPORTED, nvml.ERROR_UNKNOWN} {
 			c := &card{throttle: nvml.ClocksThrottleReasonSwPowerCap}
-			src, _, err := openNVML(machine(nil), driver(c))
-			if err != nil {
-				t.Fatal(err)
-			}
+			src, _ := openCards(t, machine(nil), []*card{c})
 			c.fails, c.ret = call, ret
 			got, err := src.Sample(epoch, nil)
-			if (err != nil) != (ret == nvml.ERROR_GPU_IS_LOST) {
+			if (err != nil) != (ret == nvml.ERROR_UNKNOWN) {
 				t.Errorf("%s, code %d: saw error %v", call, ret, err)
 			}
 			if err != nil && !strings.Contains(err.Error(), "gpu:0: nvmlDeviceGet") {
@@ -139,16 +256,58 @@ func TestNVMLSingleReadings(t *testing.T) {
 	}
 }
 
+// A GPU that falls off the bus is told of and asked nothing more; the others go on.
+func TestNVMLGPULost(t *testing.T) {
+	for _, call := range []string{"energy", "fields", "usage", "throttle", "limit"} {
+		a, b := &card{fields: func(v []nvml.FieldValue) nvml.Return { noPowers(v); return nvml.SUCCESS }}, &card{}
+		if call == "fields" {
+			a.fields = nil
+		}
+		src, _ := openCards(t, machine(nil), []*card{a, b})
+		a.fails, a.ret = call, nvml.ERROR_GPU_IS_LOST
+		got, err := src.Sample(epoch, nil)
+		if err == nil || !strings.Contains(err.Error(), "gpu:0: nvmlDeviceGet") || strings.Contains(err.Error(), "gpu:1") {
+			t.Errorf("%s: saw %v, want an error of gpu:0", call, err)
+		}
+		if len(got) != 1 || got[0].Device != "gpu:1" || got[0].EnergyCounterJoules == nil {
+			t.Errorf("%s: saw %+v, want the other GPU's row", call, got)
+		}
+		if a.asked[len(a.asked)-1] != call {
+			t.Errorf("%s: saw %v asked of a lost GPU", call, a.asked)
+		}
+	}
+}
+
+func TestNVMLCounterFalls(t *testing.T) {
+	c := &card{millijoules: 5000}
+	src, _ := openCards(t, machine(nil), []*card{c})
+	for _, step := range []struct {
+		mj   uint64
+		want *units.Joules
+	}{
+		{7000, units.Ptr(units.Joules(2))}, {100, nil}, {1100, units.Ptr(units.Joules(3))},
+	} {
+		c.millijoules = step.mj
+		got, err := src.Sample(epoch, nil)
+		if !reflect.DeepEqual(got[0].EnergyCounterJoules, step.want) || got[0].PowerW == nil {
+			t.Errorf("at %d mJ: saw %v, want %v and the power", step.mj, got[0].EnergyCounterJoules, step.want)
+		}
+		if (err != nil) != (step.want == nil) || err != nil && err.Error() != "gpu:0: the energy counter fell from 7000 to 100 mJ" {
+			t.Errorf("at %d mJ: saw error %v", step.mj, err)
+		}
+	}
+}
+
 func TestNVMLUnavailable(t *testing.T) {
 	initFails := func(ret nvml.Return) *mock.Interface {
-		lib := driver()
+		lib := driver(nil)
 		lib.InitFunc = func() nvml.Return { return ret }
 		return lib
 	}
-	lost := driver(&card{})
-	lost.DeviceGetHandleByIndexFunc = func(int) (nvml.Device, nvml.Return) { return nil, nvml.ERROR_GPU_IS_LOST }
-	noCount := driver()
+	noCount := driver(nil)
 	noCount.DeviceGetCountFunc = func() (int, nvml.Return) { return 0, nvml.ERROR_UNKNOWN }
+	mig := func() *card { return &card{mig: nvml.DEVICE_MIG_ENABLE} }
+	failing := func(call string) *mock.Interface { return driver([]*card{{fails: call, ret: nvml.ERROR_UNKNOWN}}) }
 	for _, c := range []struct {
 		name, text string
 		lib        *mock.Interface
@@ -158,12 +317,16 @@ func TestNVMLUnavailable(t *testing.T) {
 		{"no library", "no NVIDIA driver is installed", initFails(nvml.ERROR_LIBRARY_NOT_FOUND), ErrAbsent, 0},
 		{"not loaded", "run: sudo modprobe nvidia", initFails(nvml.ERROR_DRIVER_NOT_LOADED), ErrAbsent, 0},
 		{"no permission", "run: sudo chmod a+rw /dev/nvidiactl", initFails(nvml.ERROR_NO_PERMISSION), ErrPermission, 0},
-		{"no GPU", "shows no GPU", driver(), ErrAbsent, 1},
+		{"no GPU", "shows no GPU", driver(nil), ErrAbsent, 1},
+		{"all in MIG mode", "every GPU is in MIG mode: NVML tells power and energy of the whole GPU only, not of one of its instances; " +
+			"run: sudo nvidia-smi -i 0,1 -mig 0", driver([]*card{mig(), mig()}), ErrAbsent, 1},
+		{"one in MIG mode, one broken", "gpu:1: nvmlDeviceGetHandleByIndex",
+			driver([]*card{mig(), {fails: "handle", ret: nvml.ERROR_UNKNOWN}}), nil, 1},
 		{"mismatch", "nvmlInit: ", initFails(nvml.ERROR_LIB_RM_VERSION_MISMATCH), nil, 0},
-		{"GPU lost", "gpu:0: nvmlDeviceGetHandleByIndex", lost, nil, 1},
+		{"GPU lost", "gpu:0: nvmlDeviceGetHandleByIndex", failing("handle"), nil, 1},
 		{"no count", "nvmlDeviceGetCount", noCount, nil, 1},
-		{"counter fails", "gpu:0: nvmlDeviceGetTotalEnergyConsumption",
-			driver(&card{fails: "energy", ret: nvml.ERROR_UNKNOWN}), nil, 1},
+		{"counter fails", "gpu:0: nvmlDeviceGetTotalEnergyConsumption", failing("energy"), nil, 1},
+		{"MIG mode not known", "gpu:0: nvmlDeviceGetMigMode", failing("mig"), nil, 1},
 	} {
 		_, _, err := openNVML(machine(nil), c.lib)
 		if err == nil || !strings.Contains(err.Error(), c.text) {
@@ -178,13 +341,218 @@ func TestNVMLUnavailable(t *testing.T) {
 	}
 }
 
+// GPUs that cannot be sampled are left out and named; the others keep their numbers.
+func TestNVMLLeavesOut(t *testing.T) {
+	src, detail := openCards(t, machine(nil), []*card{
+		{mig: nvml.DEVICE_MIG_ENABLE}, {fails: "name", ret: nvml.ERROR_UNKNOWN}, {fails: "handle", ret: nvml.ERROR_GPU_IS_LOST},
+		{fails: "mig", ret: nvml.ERROR_NOT_SUPPORTED},
+	})
+	for _, want := range []string{
+		"gpu:1 unnamed (", "gpu:3 Test GPU (", "left out: gpu:0: in MIG mode, and NVML tells power and energy of the whole GPU only",
+		"run: sudo nvidia-smi -i 0 -mig 0", "left out: gpu:2: nvmlDeviceGetHandleByIndex",
+	} {
+		if !strings.Contains(detail, want) {
+			t.Errorf("saw %q, want %q in it", detail, want)
+		}
+	}
+	rows := read(t, src, epoch)
+	if len(rows) != 2 || rows[0].Device != "gpu:1" || rows[1].Device != "gpu:3" {
+		t.Errorf("saw %+v, want gpu:1 and gpu:3", rows)
+	}
+}
+
 // A GPU from before Volta has no energy counter, and is sampled all the same.
 func TestNVMLWithoutCounter(t *testing.T) {
-	src, _, err := openNVML(machine(nil), driver(&card{fails: "energy", ret: nvml.ERROR_NOT_SUPPORTED}))
+	src, detail := openCards(t, machine(nil), []*card{{fails: "energy", ret: nvml.ERROR_NOT_SUPPORTED}})
+	if s := read(t, src, time.Now())[0]; s.EnergyCounterJoules != nil || s.PowerW == nil {
+		t.Errorf("saw %+v, want power and no counter", s)
+	}
+	if want := "gpu:0 Test GPU (instantaneous power), driver 555.42"; detail != want {
+		t.Errorf("saw %q, want %q", detail, want)
+	}
+}
+
+// What the library lacks is not called: that would end the process.
+func TestNVMLOldLibrary(t *testing.T) {
+	lacks := []string{
+		"nvmlDeviceGetTotalEnergyConsumption", "nvmlDeviceGetFieldValues", "nvmlDeviceGetMigMode", "nvmlDeviceGetCudaComputeCapability",
+		"nvmlDeviceGetEnforcedPowerLimit", "nvmlDeviceGetCurrentClocksThrottleReasons", "nvmlDeviceGetCurrentClocksEventReasons",
+	}
+	c := &card{mig: nvml.DEVICE_MIG_ENABLE, throttle: nvml.ClocksThrottleReasonHwSlowdown}
+	src, _, err := openNVML(machine(nil), driver([]*card{c}, lacks...))
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s := read(t, src, time.Now())[0]; s.EnergyCounterJoules != nil || s.PowerW == nil {
-		t.Errorf("saw %+v, want power and no counter", s)
+	s := read(t, src, epoch)[0]
+	for _, call := range []string{"energy", "fields", "mig", "capability", "limit", "throttle", "events"} {
+		if slices.Contains(c.asked, call) {
+			t.Errorf("saw %s called, which the library lacks", call)
+		}
+	}
+	if s.TempC == nil || s.UtilPct == nil || s.PowerAvgW == nil || s.PowerW != nil || s.Throttle != "" {
+		t.Errorf("saw %+v, want what is left, and power taken for a mean", s)
+	}
+	// The newer name of the throttle reasons alone.
+	src, _ = openCards(t, machine(nil), []*card{c}, lacks[2], lacks[5])
+	if s := read(t, src, epoch)[0]; s.Throttle != "hw_slowdown" || !slices.Contains(c.asked, "events") {
+		t.Errorf("saw throttle %q, want hw_slowdown by the newer name", s.Throttle)
+	}
+	c.fails, c.ret = "events", nvml.ERROR_UNKNOWN
+	if _, err := src.Sample(epoch, nil); err == nil || !strings.Contains(err.Error(), "nvmlDeviceGetCurrentClocksEventReasons") {
+		t.Errorf("saw %v, want the call named", err)
+	}
+}
+
+func TestNVMLPower(t *testing.T) {
+	only := func(id uint32) func([]nvml.FieldValue) nvml.Return {
+		return func(v []nvml.FieldValue) nvml.Return {
+			powers(v)
+			for i := range v {
+				if v[i].FieldId != id {
+					v[i].NvmlReturn = uint32(nvml.ERROR_NOT_SUPPORTED)
+				}
+			}
+			return nvml.SUCCESS
+		}
+	}
+	ga100, ga102, volta, hopper := [2]int{8, 0}, [2]int{8, 6}, [2]int{7, 0}, [2]int{9, 0}
+	for _, c := range []struct {
+		name             string
+		card             card
+		instant, average float64 // watts, 0 for none
+		detail           string
+		asked            []string
+	}{
+		{"both fields", card{capability: hopper}, 123.456, 100, "instantaneous power", []string{"fields"}},
+		{"instantaneous field alone", card{capability: volta, fields: only(nvml.FI_DEV_POWER_INSTANT)}, 123.456, 0,
+			"instantaneous power", []string{"fields"}},
+		{"averaged field alone", card{capability: ga102, fields: only(nvml.FI_DEV_POWER_AVERAGE)}, 0, 100,
+			"power averaged over 1 s only", []string{"fields"}},
+		{"averaged field alone, GA100", card{capability: ga100, fields: only(nvml.FI_DEV_POWER_AVERAGE)}, 111, 100,
+			"instantaneous power", []string{"fields", "usage"}},
+		{"no field, GA100", card{capability: ga100, fields: noPowers}, 111, 0, "instantaneous power", []string{"usage"}},
+		{"no field, Volta", card{capability: volta, fields: noPowers}, 111, 0, "instantaneous power", []string{"usage"}},
+		{"no field, GA102", card{capability: ga102, fields: noPowers}, 0, 111, "power averaged over 1 s only", []string{"usage"}},
+		{"no field, Hopper", card{capability: hopper, fields: noPowers}, 0, 111, "power averaged over 1 s only", []string{"usage"}},
+		{"fields fail", card{capability: ga100, fails: "fields", ret: nvml.ERROR_INVALID_ARGUMENT}, 111, 0,
+			"instantaneous power", []string{"usage"}},
+		{"generation not known", card{fields: noPowers, fails: "capability", ret: nvml.ERROR_UNKNOWN}, 0, 111,
+			"power averaged over 1 s only", []string{"usage"}},
+		{"no power at all", card{fields: noPowers, fails: "usage", ret: nvml.ERROR_NOT_SUPPORTED}, 0, 0, "no power", nil},
+	} {
+		src, detail := openCards(t, machine(nil), []*card{&c.card})
+		if !strings.Contains(detail, ", "+c.detail+")") {
+			t.Errorf("%s: saw detail %q, want %q", c.name, detail, c.detail)
+		}
+		s := read(t, src, epoch)[0]
+		value := func(w *units.Watts) float64 {
+			if w == nil {
+				return 0
+			}
+			return float64(*w)
+		}
+		if value(s.PowerW) != c.instant || value(s.PowerAvgW) != c.average || (s.PowerAvgNS != nil) != (c.average > 0) {
+			t.Errorf("%s: saw %v W and a mean of %v W over %v ns, want %v and %v", c.name, value(s.PowerW), value(s.PowerAvgW), s.PowerAvgNS,
+				c.instant, c.average)
+		}
+		asked := slices.DeleteFunc(c.card.asked, func(call string) bool { return call != "fields" && call != "usage" })
+		if !slices.Equal(asked, c.asked) {
+			t.Errorf("%s: saw %v asked for, want %v", c.name, asked, c.asked)
+		}
+	}
+}
+
+// A field that fails later is told of, and the other one stays.
+func TestNVMLPowerFieldFails(t *testing.T) {
+	c := &card{}
+	src, _ := openCards(t, machine(nil), []*card{c})
+	c.fields = func(v []nvml.FieldValue) nvml.Return {
+		powers(v)
+		v[0].NvmlReturn = uint32(nvml.ERROR_UNKNOWN)
+		return nvml.SUCCESS
+	}
+	got, err := src.Sample(epoch, nil)
+	if err == nil || !strings.Contains(err.Error(), "NVML_FI_DEV_POWER_INSTANT") || got[0].PowerW != nil || *got[0].PowerAvgW != 100 {
+		t.Errorf("saw %v, %v W and a mean of %v", err, got[0].PowerW, got[0].PowerAvgW)
+	}
+}
+
+func TestFieldValueTypes(t *testing.T) {
+	put := func(v uint64) (b [8]byte) {
+		binary.NativeEndian.PutUint64(b[:], v)
+		return b
+	}
+	small := func(put func([]byte)) (b [8]byte) {
+		for i := range b {
+			b[i] = 0xff // what else stands in the union
+		}
+		put(b[:])
+		return b
+	}
+	u32 := small(func(b []byte) { binary.NativeEndian.PutUint32(b, 250000) })
+	for _, c := range []struct {
+		kind  nvml.ValueType
+		value [8]byte
+		want  float64
+		ret   nvml.Return
+	}{
+		{nvml.VALUE_TYPE_DOUBLE, put(math.Float64bits(250000.5)), 250000.5, nvml.SUCCESS},
+		{nvml.VALUE_TYPE_UNSIGNED_INT, u32, 250000, nvml.SUCCESS},
+		{nvml.VALUE_TYPE_SIGNED_INT, u32, 250000, nvml.SUCCESS},
+		{nvml.VALUE_TYPE_UNSIGNED_LONG, put(250000), 250000, nvml.SUCCESS},
+		{nvml.VALUE_TYPE_UNSIGNED_LONG_LONG, put(250000), 250000, nvml.SUCCESS},
+		{nvml.VALUE_TYPE_SIGNED_LONG_LONG, put(250000), 250000, nvml.SUCCESS},
+		{nvml.VALUE_TYPE_UNSIGNED_SHORT, small(func(b []byte) { binary.NativeEndian.PutUint16(b, 2500) }), 2500, nvml.SUCCESS},
+		{nvml.VALUE_TYPE_COUNT, put(1), 0, nvml.ERROR_NOT_SUPPORTED},
+		{nvml.VALUE_TYPE_DOUBLE, put(math.Float64bits(math.NaN())), 0, nvml.ERROR_UNKNOWN},
+		{nvml.VALUE_TYPE_SIGNED_INT, put(math.MaxUint64), 0, nvml.ERROR_UNKNOWN}, // -1
+		{nvml.VALUE_TYPE_UNSIGNED_LONG_LONG, put(math.MaxUint64), 0, nvml.ERROR_UNKNOWN},
+	} {
+		f := nvml.FieldValue{ValueType: uint32(c.kind), Value: c.value}
+		if got, ret := milliwatts(&f); got != c.want || ret != c.ret {
+			t.Errorf("type %d: saw %v, code %d, want %v, code %d", c.kind, got, ret, c.want, c.ret)
+		}
+		f.NvmlReturn = uint32(nvml.ERROR_NOT_SUPPORTED)
+		if _, ret := milliwatts(&f); ret != nvml.ERROR_NOT_SUPPORTED {
+			t.Errorf("type %d: saw code %d, want the field's own", c.kind, ret)
+		}
+	}
+}
+
+// While sampling, the update periods of counter and power are learned, told once per second and given as the resolution.
+func TestNVMLLearnsUpdates(t *testing.T) {
+	c := &card{}
+	milliwatts := uint32(50000)
+	c.fields = func(v []nvml.FieldValue) nvml.Return {
+		noPowers(v)
+		field(&v[0], milliwatts)
+		return nvml.SUCCESS
+	}
+	src, _ := openCards(t, machine(nil), []*card{c})
+	var counter, power *int64
+	for i := range 300 {
+		if i%10 == 0 {
+			c.millijoules += 5000
+		}
+		if i%4 == 0 {
+			milliwatts++
+		}
+		s := read(t, src, epoch.Add(time.Duration(i)*10*time.Millisecond))[0]
+		if i%100 != 0 && (s.CounterUpdateNS != nil || s.PowerUpdateNS != nil) {
+			t.Fatalf("sweep %d: saw update periods before their turn", i)
+		}
+		if s.PowerUpdateNS != nil {
+			counter, power = s.CounterUpdateNS, s.PowerUpdateNS
+		}
+	}
+	near := func(ns *int64, want time.Duration) bool {
+		return ns != nil && math.Abs(float64(*ns)-float64(want)) < 0.02*float64(want)
+	}
+	if !near(counter, 100*time.Millisecond) || !near(power, 40*time.Millisecond) {
+		t.Errorf("saw updates of %v and %v ns, want 100 and 40 ms", counter, power)
+	}
+	want := map[string]Resolution{"gpu:0": {Counter: time.Duration(*counter), Power: time.Duration(*power)}}
+	if got := src.Resolution(); !maps.Equal(got, want) {
+		t.Errorf("saw resolution %v, want %v", got, want)
 	}
 }
