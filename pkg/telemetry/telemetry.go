@@ -82,10 +82,19 @@ type Options struct {
 	// under full load. Both or neither; nil means the published coefficients (DefaultIdleWattsPerCPU and
 	// DefaultMaxWattsPerCPU).
 	CPUIdleWatts, CPUMaxWatts *units.Watts
+
+	// Meters are external meters to read besides the machine's own sensors, each "NAME=COMMAND", a command of the system's
+	// shell that prints watts, or "NAME=http://host:port/metrics#metric{label=\"value\"}", a gauge in watts. None by default.
+	Meters []string
+	// MeterInterval is how often a meter is read that does not go on by itself; 0 means DefaultMeterInterval.
+	MeterInterval time.Duration
 }
 
 // Validate reports settings that cannot be meant.
 func (o Options) Validate() error {
+	if _, err := o.parseMeters(); err != nil {
+		return err
+	}
 	if (o.CPUIdleWatts == nil) != (o.CPUMaxWatts == nil) {
 		return errors.New("idle and full-load watts of the processor: saw one of them, want both or neither")
 	}
