@@ -218,18 +218,3 @@ func TestThisMachine(t *testing.T) {
 		}
 	}
 }
-
-// BenchmarkSweep is what one sweep of this machine's sensors costs; a Recorder does DefaultInterval's worth a second.
-func BenchmarkSweep(b *testing.B) {
-	set, err := Open(Environment{Host: "testhost"}, Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer set.Close()
-	b.ReportAllocs()
-	for b.Loop() {
-		if _, err := set.Sample(time.Now()); err != nil {
-			b.Fatal(err)
-		}
-	}
-}
