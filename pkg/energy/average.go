@@ -76,7 +76,7 @@ func (c curve) unsteady(start, span int64, share float64) float64 {
 	}
 	n := float64(len(box) - 1)
 	piece := math.Sqrt(sum / n / 2) // standard deviation of the energy of the piece between two updates, J
-	noise := piece * math.Sqrt(n*share*(1-share)) * tQuantile(n)
+	noise := 3 * piece * math.Sqrt(n*share*(1-share)) * tQuantile(n)
 	return share*most + noise
 }
 

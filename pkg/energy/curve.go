@@ -67,7 +67,8 @@ const (
 	near      = MaxGap // updates further away say nothing of the power at an edge
 	rangeSpan = 10     // segments on each side whose powers bound the power at an edge
 	fitSpan   = 8      // updates on each side that a line is laid through at most
-	evidence  = 4      // a step of power is believed where it is so many times the noise beside it
+	sideSpan  = 4      // segments on each side that the power before and behind a step is taken from at most
+	evidence  = 4      // a step of power is believed where it is so many standard deviations of the power beside it
 	widen     = 0.25   // the range of powers seen is widened by so much of itself on each side
 )
 
@@ -241,40 +242,53 @@ func straight(k []knot, a, b int) (float64, bool) {
 	return 0, false
 }
 
-// side is the line through as many of the knots as it meets, counted from the end that lies next to the edge; two at least.
-func side(k []knot, before bool) line {
+// stepped is the value at x = 0 where the power stepped once between a and b. Each side is as many segments as agree.
+func stepped(k []knot, a, b int) (float64, bool) {
+	for n := min(sideSpan, a, len(k)-1-b); n >= 2; n-- {
+		before, after := k[a-n:a+1], k[b:b+n+1]
+		low, sdLow := level(before)
+		high, sdHigh := level(after)
+		noise := math.Sqrt((sdLow*sdLow + sdHigh*sdHigh) / 2)
+		p := slope(k, a)
+		if math.Abs(high-low) < evidence*noise || (p-low)*(high-p) <= 0 {
+			continue
+		}
+		left, right := side(k[:a+1], true, low), side(k[b:], false, high)
+		if high > low {
+			return max(left, right), true
+		}
+		return min(left, right), true
+	}
+	return 0, false
+}
+
+// level is the mean power over knots, and the standard deviation of the powers of their segments.
+func level(k []knot) (mean, sd float64) {
+	last := len(k) - 1
+	mean = (k[last].v - k[0].v) / (k[last].x - k[0].x)
+	for i := range last {
+		sd += (slope(k, i) - mean) * (slope(k, i) - mean)
+	}
+	return mean, math.Sqrt(sd / float64(last-1))
+}
+
+// side is the value at x = 0 as one side has it: by the line through as many of its knots as it meets, counted from the one
+// next to the edge, else by going on from that one at the power of the side.
+func side(k []knot, before bool, power float64) float64 {
 	for n := min(fitSpan, len(k)); n > 2; n-- {
 		part := k[:n]
 		if before {
 			part = k[len(k)-n:]
 		}
 		if l, ok := fit(part); ok {
-			return l
+			return l.v
 		}
 	}
-	part := k[:2]
+	next := k[0]
 	if before {
-		part = k[len(k)-2:]
+		next = k[len(k)-1]
 	}
-	p := slope(part, 0)
-	return line{part[0].v - p*part[0].x, p}
-}
-
-// stepped is the value at x = 0 where the power stepped once between a and b.
-func stepped(k []knot, a, b int) (float64, bool) {
-	if a < 2 || b+2 >= len(k) {
-		return 0, false
-	}
-	noise := max(math.Abs(slope(k, a-1)-slope(k, a-2)), math.Abs(slope(k, b)-slope(k, b+1)))
-	before, after := side(k[:a+1], true), side(k[b:], false)
-	step, p := after.slope-before.slope, slope(k, a)
-	if math.Abs(step) < evidence*noise || (p-before.slope)*(after.slope-p) <= 0 {
-		return 0, false
-	}
-	if step > 0 {
-		return max(before.v, after.v), true
-	}
-	return min(before.v, after.v), true
+	return next.v - power*next.x
 }
 
 // periodOf is the time between two updates as the readings show it where the device does not tell: 0 unless some readings

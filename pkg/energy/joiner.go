@@ -153,21 +153,19 @@ func (h *host) told(s *record.Sample) {
 	if !h.clock.observe(s.TSUnixNS, *s.WallOffsetNS) && !first {
 		return
 	}
-	// Windows that are open end by the new clock, and those ahead begin by it.
-	for _, o := range h.open {
+	// Windows that are open end by the new clock, and those ahead begin by it, too.
+	next := s.TSUnixNS + h.clock.offset
+	h.open = slices.DeleteFunc(h.open, func(o *open) bool {
 		if first {
 			o.w.Start = o.wall.Start - h.clock.offset
 		}
 		if first || o.w.End > s.TSUnixNS {
 			o.w.End = o.wall.End - h.clock.offset
 		}
-	}
-	if first {
-		return
-	}
-	next, _ := slices.BinarySearchFunc(h.runs, s.TSUnixNS+h.clock.offset,
-		func(r *joined, t int64) int { return cmp.Compare(r.wall.Start, t) })
-	h.pending = h.runs[next:]
+		return first && o.wall.Start >= next
+	})
+	i, _ := slices.BinarySearchFunc(h.runs, next, func(r *joined, t int64) int { return cmp.Compare(r.wall.Start, t) })
+	h.pending = h.runs[i:]
 }
 
 // openUntil opens the windows that start before t. Readings from before their start are still there.

@@ -208,7 +208,11 @@ func (t total) doubts() (reasons []string) {
 	if t.gap {
 		reasons = append(reasons, Gap)
 	}
-	if !(t.bound <= MaxBound*t.v) {
+	limit := MaxBound * t.v
+	if t.chance { // one in twenty lies beyond: twice as far is where next to none does
+		limit /= 2
+	}
+	if !(t.bound <= limit) {
 		reasons = append(reasons, ErrorBound)
 	}
 	return reasons
@@ -224,7 +228,7 @@ func add(group []*device, w Window, of func(*device, Window) total) total {
 		}
 		t.v, t.bound = t.v+one.v, t.bound+one.bound
 		t.inside = min(t.inside, one.inside)
-		t.gap, t.averaged = t.gap || one.gap, t.averaged || one.averaged
+		t.gap, t.averaged, t.chance = t.gap || one.gap, t.averaged || one.averaged, t.chance || one.chance
 	}
 	return t
 }

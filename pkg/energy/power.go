@@ -14,6 +14,7 @@ type integral struct {
 	v, bound float64
 	inside   int64 // updates inside the window that it rests on
 	averaged bool  // of moving averages that could not be taken apart
+	chance   bool  // the bound is one of probability alone
 }
 
 // renewals thins a sorted series of readings of a device that renews its reading every period to the updates: repeated
@@ -59,15 +60,16 @@ func points(s series, period int64) series {
 // (von Neumann, Kent, Bellinson and Hart 1941, "The mean square successive difference", Annals of Mathematical Statistics
 // 12(2), 153-162; Wolter 2007, "Introduction to Variance Estimation", 2nd edition, section 8.2.1, estimator v2). It does not
 // count a slow trend as noise, and counts a step in the segments that cross the edges. The bound is Student's t quantile
-// with n-1 degrees of freedom times its root times the length. Where the readings around the window differ more than those
+// times its root times the length, with 2 (n-1)^2 / (3n-4) degrees of freedom, as the variance of d^2 of independent normal
+// readings is 4 sd^4 (3n-4) / (n-1)^2 (von Neumann and others, equation 10): a third less than the n-1 of the usual variance. Where the readings around the window differ more than those
 // in it, theirs is taken: ten readings may by chance all miss what comes now and then. With fewer than three readings the
 // bound is the whole range seen.
 func trapezoid(s series, w Window, c coverage) integral {
-	out := integral{v: s.integral(w, c), inside: c.inside}
+	out := integral{v: s.integral(w, c), inside: c.inside, chance: true}
 	length := w.Length().Seconds()
 	if n := float64(c.inside); n >= 3 {
 		d2 := max(s[c.first:c.last+1].successive(), s.successive())
-		out.bound = tQuantile(n-1) * math.Sqrt(d2/(2*n)) * length
+		out.bound = tQuantile(2*(n-1)*(n-1)/(3*n-4)) * math.Sqrt(d2/(2*n)) * length
 		return out
 	}
 	low, high := s[0].v, s[0].v

@@ -148,7 +148,7 @@ func summarise(all []outcome) row {
 		}
 		off, bound = append(off, o.off), append(bound, o.bound)
 		out.grades[o.grade]++
-		if o.off <= o.bound+1e-12 {
+		if o.off <= o.bound+1e-7 {
 			out.covered++
 		}
 		if o.off > 0.05 && (o.grade == record.GradeA || o.grade == record.GradeB) {

@@ -1,0 +1,102 @@
+package energy
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
+)
+
+// wallRows are the recorder's rows every interval, with the wall clock ahead of the timeline by offset at each.
+func wallRows(interval, from, to int64, offset func(t int64) int64) []record.Sample {
+	return every(interval, from, to, record.SourceRecorder, record.RecorderDevice, func(s *record.Sample) {
+		s.WallOffsetNS = units.Ptr(offset(s.TSUnixNS - t0))
+	})
+}
+
+// joinAll joins runs to samples given in any order.
+func joinAll(t *testing.T, samples []record.Sample, runs ...*record.Run) Summary {
+	t.Helper()
+	slices.SortStableFunc(samples, func(a, b record.Sample) int { return cmp.Compare(a.TSUnixNS, b.TSUnixNS) })
+	j := NewJoiner()
+	for _, r := range runs {
+		if err := j.Add(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range samples {
+		j.Sample(&samples[i])
+	}
+	return j.Finish()
+}
+
+// The wall clock is set by an hour, or a little, in the middle of a recording: windows after it are found where they were,
+// windows near it are doubted, and wall times that came twice or never have no energy.
+func TestClockSteps(t *testing.T) {
+	const set, end = 30_000 * ms, 60_000 * ms
+	power := func(s float64) float64 { // joules: 10 W before the clock is set and 20 W after
+		return 10*s + 10*max(0, s-30)
+	}
+	for _, c := range []struct {
+		name     string
+		by       int64 // how far the clock is set
+		from, to int64 // of the window, wall clock after t0
+		want     float64
+		reasons  string
+	}{
+		{"well before", 3_600_000 * ms, 10_000 * ms, 12_000 * ms, 20, "counter_only"},
+		{"forward, well after", 3_600_000 * ms, 3_640_000 * ms, 3_642_000 * ms, 40, "counter_only"},
+		{"forward, in the hour that never was", 3_600_000 * ms, 100_000 * ms, 102_000 * ms, 0, "clock_step"},
+		{"forward, just before", 100 * ms, 28_000 * ms, 29_900 * ms, 19, "counter_only,clock_step"},
+		{"forward, just after", 100 * ms, 30_200 * ms, 32_200 * ms, 40, "counter_only,clock_step"},
+		{"forward, inside", 100 * ms, 29_000 * ms, 31_100 * ms, 30, "counter_only,clock_step"},
+		{"back, well after", -10_000 * ms, 41_000 * ms, 43_000 * ms, 40, "counter_only"},
+		{"back, time that came twice", -10_000 * ms, 22_000 * ms, 24_000 * ms, 0, "clock_step"},
+		{"back, before", -10_000 * ms, 15_000 * ms, 17_000 * ms, 20, "counter_only"},
+		{"back before the recording", -3_600_000 * ms, -3_560_000 * ms, -3_558_000 * ms, 40, "counter_only"},
+		{"slewed only", 4 * ms, 40_004 * ms, 42_004 * ms, 40, "counter_only"},
+	} {
+		run := okRun("1", record.CPU, c.from, c.to, 1)
+		samples := slices.Concat(every(50*ms, 0, end, "rapl", "cpu:0", counterAt(power)),
+			wallRows(50*ms, 0, end, func(t int64) int64 {
+				if t >= set {
+					return c.by
+				}
+				return 0
+			}))
+		joinAll(t, samples, run)
+		saw := "none"
+		if run.EnergyJoules != nil {
+			saw = fmt.Sprintf("%.6g", float64(*run.EnergyJoules))
+		}
+		want := "none"
+		if c.want > 0 {
+			want = fmt.Sprintf("%.6g", c.want)
+		}
+		if saw != want || run.EnergyReasons != c.reasons {
+			t.Errorf("%s: saw %s J, %q, want %s J, %q", c.name, saw, run.EnergyReasons, want, c.reasons)
+		}
+		if err := run.Validate(); err != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+		if doubted := run.EnergyGrade == record.GradeC; doubted != (c.reasons == "counter_only,clock_step") {
+			t.Errorf("%s: saw grade %s", c.name, run.EnergyGrade)
+		}
+	}
+}
+
+// A recording whose first row comes long after the clock was set is translated from its first row on.
+func TestClockOffsetFromTheStart(t *testing.T) {
+	for _, by := range []int64{-3_600_000 * ms, 7 * ms, 3_600_000 * ms} {
+		run := okRun("1", record.CPU, 1000*ms+by, 2000*ms+by, 1)
+		samples := slices.Concat(every(50*ms, 0, 9000*ms, "rapl", "cpu:0", counterAt(func(s float64) float64 { return 10 * s * s })),
+			wallRows(50*ms, 20*ms, 9000*ms, func(int64) int64 { return by }))
+		joinAll(t, samples, run)
+		if run.EnergyJoules == nil || *run.EnergyJoules < 29.9 || *run.EnergyJoules > 30.1 || run.EnergyReasons != CounterOnly {
+			t.Errorf("%d: saw %s J, %s, want 30", by, units.G4Ptr(run.EnergyJoules), run.EnergyReasons)
+		}
+	}
+}

@@ -1,0 +1,78 @@
+package energy
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
+)
+
+// idleMarks are the recorder's rows around a stretch of idleness.
+func idleMarks(from, to int64) []record.Sample {
+	return []record.Sample{
+		reading(record.SourceRecorder, record.RecorderDevice, from, func(s *record.Sample) { s.Event = record.EventIdleBegin }),
+		reading(record.SourceRecorder, record.RecorderDevice, to, func(s *record.Sample) { s.Event = record.EventIdleEnd }),
+	}
+}
+
+func wantNear[T ~float64](t *testing.T, what string, got *T, want float64) {
+	t.Helper()
+	if got == nil || math.Abs(float64(*got)-want) > 1e-6*max(1, math.Abs(want)) {
+		t.Errorf("%s: saw %s, want %v", what, units.G4Ptr(got), want)
+	}
+}
+
+// load is 20 W, 30 W from 60 s on, and 100 W more from 10 s to 20 s.
+func load(s float64) float64 { return 20*s + 10*max(0, s-60) + 100*(max(0, s-10)-max(0, s-20)) }
+
+func TestMarginalEnergy(t *testing.T) {
+	run := func() *record.Run { return okRun("1", record.CPU, 11_000*ms, 19_000*ms, 4) }
+	samples := every(50*ms, 0, 100_000*ms, "rapl", "cpu:0", counterAt(load))
+	far, before, after, late := idleMarks(100*ms, 1000*ms), idleMarks(5000*ms, 7000*ms), idleMarks(70_000*ms, 72_000*ms), idleMarks(80_000*ms, 81_000*ms)
+	r := run()
+	joinAll(t, slices.Concat(samples, far, before, after, late), r)
+	wantNear(t, "energy", r.EnergyJoules, 240)
+	wantNear(t, "idle before", r.IdleBeforeW, 20)
+	wantNear(t, "idle after", r.IdleAfterW, 30)
+	wantNear(t, "marginal energy", r.EnergyMarginalJoules, 240-25*2)
+	r = run()
+	joinAll(t, slices.Concat(samples, before), r)
+	wantNear(t, "marginal energy, idle before alone", r.EnergyMarginalJoules, 240-20*2)
+	if r.IdleAfterW != nil {
+		t.Errorf("idle after: saw %v, want none", *r.IdleAfterW)
+	}
+	r = run()
+	joinAll(t, slices.Concat(samples, after, before[:1]), r) // the recorder was killed in its first idle stretch
+	wantNear(t, "marginal energy, idle after alone", r.EnergyMarginalJoules, 240-30*2)
+	r = run()
+	joinAll(t, samples, r)
+	if r.EnergyMarginalJoules != nil || r.IdleBeforeW != nil || r.EnergyGrade != record.GradeB {
+		t.Errorf("without idleness: saw %+v, want no marginal energy and the same grade", r)
+	}
+	r = run()
+	live := slices.DeleteFunc(slices.Concat(samples, before, after), func(s record.Sample) bool { return s.TSUnixNS > t0+19_010*ms })
+	Apply(r, append(live, reading("rapl", "cpu:0", 19_010*ms, counterAt(load))))
+	wantNear(t, "live, marginal energy", r.EnergyMarginalJoules, 240-20*2)
+}
+
+// Idle power is that of the GPU that the run used.
+func TestIdlePowerIsOfTheDevicesUsed(t *testing.T) {
+	gpu := func(device string, watts float64, own int64) []record.Sample {
+		return every(50*ms, 0, 20_000*ms, "nvml", device, func(s *record.Sample) {
+			both(counterAt(func(s float64) float64 { return watts * s }), powerAt(func(float64) float64 { return watts }))(s)
+			if s.TSUnixNS > t0+8000*ms {
+				s.MemOwnBytes = units.Ptr(units.Bytes(own))
+			}
+		})
+	}
+	run := okRun("1", record.GPU, 10_000*ms, 12_000*ms, 1)
+	joinAll(t, slices.Concat(gpu("gpu:0", 70, 0), gpu("gpu:1", 90, 5), idleMarks(2000*ms, 4000*ms)), run)
+	wantNear(t, "energy", run.EnergyJoules, 180)
+	wantNear(t, "idle before", run.IdleBeforeW, 90)
+	wantNear(t, "marginal energy", run.EnergyMarginalJoules, 0)
+	if run.EnergyGrade != record.GradeA || run.EnergyReasons != "" {
+		t.Errorf("saw grade %s, %s, want A: it is known which GPU did the work", run.EnergyGrade, run.EnergyReasons)
+	}
+}
