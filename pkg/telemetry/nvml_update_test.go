@@ -3,10 +3,12 @@
 package telemetry
 
 import (
+	"maps"
 	"math"
 	"testing"
 	"time"
 
+	"github.com/NVIDIA/go-nvml/pkg/nvml"
 	"pgregory.net/rapid"
 )
 
@@ -47,5 +49,43 @@ func TestUpdatesNotKnown(t *testing.T) {
 		if u.period != 0 {
 			t.Errorf("%s: saw a period of %v, want none", name, u.period)
 		}
+	}
+}
+
+// While sampling, the update periods of counter and power are learned, told once per second and given as the resolution.
+func TestNVMLLearnsUpdates(t *testing.T) {
+	c := &card{}
+	milliwatts := uint32(50000)
+	c.fields = func(v []nvml.FieldValue) nvml.Return {
+		noPowers(v)
+		field(&v[0], milliwatts)
+		return nvml.SUCCESS
+	}
+	src, _ := openCards(t, machine(nil), []*card{c})
+	var counter, power *int64
+	for i := range 300 {
+		if i%10 == 0 {
+			c.millijoules += 5000
+		}
+		if i%4 == 0 {
+			milliwatts++
+		}
+		s := read(t, src, epoch.Add(time.Duration(i)*10*time.Millisecond))[0]
+		if i%100 != 0 && (s.CounterUpdateNS != nil || s.PowerUpdateNS != nil) {
+			t.Fatalf("sweep %d: saw update periods before their turn", i)
+		}
+		if s.PowerUpdateNS != nil {
+			counter, power = s.CounterUpdateNS, s.PowerUpdateNS
+		}
+	}
+	near := func(ns *int64, want time.Duration) bool {
+		return ns != nil && math.Abs(float64(*ns)-float64(want)) < 0.02*float64(want)
+	}
+	if !near(counter, 100*time.Millisecond) || !near(power, 40*time.Millisecond) {
+		t.Errorf("saw updates of %v and %v ns, want 100 and 40 ms", counter, power)
+	}
+	want := map[string]Resolution{"gpu:0": {Counter: time.Duration(*counter), Power: time.Duration(*power)}}
+	if got := src.Resolution(); !maps.Equal(got, want) {
+		t.Errorf("saw resolution %v, want %v", got, want)
 	}
 }
