@@ -2,12 +2,15 @@ package main
 
 import (
 	"context"
+	"fmt"
+	"time"
 
 	urfave "github.com/urfave/cli/v2"
 
 	"github.com/banterhearts/bh/pkg/cli"
 	"github.com/banterhearts/bh/pkg/manifest"
 	"github.com/banterhearts/bh/pkg/telemetry"
+	"github.com/banterhearts/bh/pkg/units"
 )
 
 const tool = "bh-telemetry"
@@ -26,7 +29,7 @@ func newApp(args []string, s cli.Streams) *urfave.App {
 			"of measured runs. doctor says which sensors work here and what to do about the others.",
 		DisableSliceFlagSeparator: true, // a file name may hold a comma
 		Commands: []*urfave.Command{
-			recordCommand(args, s), joinCommand(args, s), recoverCommand(args, s), doctorCommand(s),
+			recordCommand(args, s), joinCommand(args, s), summaryCommand(s), recoverCommand(args, s), doctorCommand(s),
 		},
 	}
 }
@@ -36,6 +39,36 @@ func newApp(args []string, s cli.Streams) *urfave.App {
 func rootFlag() urfave.Flag {
 	return &urfave.StringFlag{Name: "root", Value: "/",
 		Usage: "read /proc and /sys below `FOLDER`: in a container, where the host's are mounted"}
+}
+
+func intervalFlag(usual time.Duration) urfave.Flag {
+	return &urfave.DurationFlag{Name: "interval", Value: usual,
+		Usage: fmt.Sprintf("`TIME` between two sweeps of the sensors, %v to %v", telemetry.MinInterval, telemetry.MaxInterval)}
+}
+
+func badInterval(command string, saw time.Duration) error {
+	return cli.BadInputf("%s: --interval: saw %v, want %v to %v", command, saw, telemetry.MinInterval, telemetry.MaxInterval)
+}
+
+// sensorFlags are the flags of commands that read sensors.
+func sensorFlags() []urfave.Flag {
+	return []urfave.Flag{
+		&urfave.Float64Flag{Name: "cpu-idle-watts", DefaultText: "published figures",
+			Usage: "`WATTS` of one idle processor package, for the estimate where no sensor measures processor power"},
+		&urfave.Float64Flag{Name: "cpu-max-watts", DefaultText: "published figures", Usage: "the same `WATTS` under full load"},
+		rootFlag(),
+	}
+}
+
+// sensorOptions is what they say.
+func sensorOptions(c *urfave.Context) telemetry.Options {
+	var opt telemetry.Options
+	for name, to := range map[string]**units.Watts{"cpu-idle-watts": &opt.CPUIdleWatts, "cpu-max-watts": &opt.CPUMaxWatts} {
+		if c.IsSet(name) {
+			*to = units.Ptr(units.Watts(c.Float64(name)))
+		}
+	}
+	return opt
 }
 
 func outputFlag() urfave.Flag {

@@ -40,22 +40,22 @@ func cannotStart(err error) error {
 	return &cli.Error{Code: exitCannotRun, Err: err}
 }
 
-// startCommand starts a program with this tool's own standard streams, passes signals on to it, and returns a channel
-// that gets nil or an error with the program's exit code.
-func startCommand(argv []string, s cli.Streams) (<-chan error, error) {
+// startCommand starts a program with this tool's own standard streams, passes signals on to it, and returns its process id
+// and a channel that gets nil or an error with the program's exit code.
+func startCommand(argv []string, s cli.Streams) (pid int, done <-chan error, err error) {
 	cmd := exec.Command(argv[0], argv[1:]...) //nolint:gosec,noctx // running what the user names, until it ends, is the purpose
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.In, s.Out, s.Err
 	// This tool ignores SIGPIPE, and a program inherits what is ignored but not what is handled; signal.Reset would leave
 	// it ignored.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
-	err := cmd.Start()
+	err = cmd.Start()
 	signal.Ignore(syscall.SIGPIPE)
 	if err != nil {
-		return nil, cannotStart(err)
+		return 0, nil, cannotStart(err)
 	}
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, forwarded...)
-	done := make(chan error, 1)
+	result := make(chan error, 1)
 	ended := make(chan struct{})
 	go func() {
 		for {
@@ -71,9 +71,9 @@ func startCommand(argv []string, s cli.Streams) (<-chan error, error) {
 		err := cmd.Wait()
 		signal.Stop(signals)
 		close(ended)
-		done <- exitError(argv[0], err)
+		result <- exitError(argv[0], err)
 	}()
-	return done, nil
+	return cmd.Process.Pid, result, nil
 }
 
 // exitError carries the exit code of a program, as a shell would give it.

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/banterhearts/bh/pkg/atomicfile"
 	"github.com/banterhearts/bh/pkg/manifest"
@@ -20,77 +21,105 @@ import (
 // noteFunc tells the user something that is not an error.
 type noteFunc func(format string, a ...any)
 
-// fileTarget is a recording that becomes a file: a journal while it grows, the file when it is finished.
-type fileTarget struct {
-	journal *telemetry.Journal
-	output  string
-	format  store.Format // "" by extension
-	args    []string
-}
-
-// newFileTarget saves what a crash left in the journal of an earlier recording and starts a new journal.
+// newFileTarget saves what a crash left of an earlier recording to output and starts a new one: a file that grows where it
+// is to be Parquet, else a journal that becomes the file.
 func newFileTarget(ctx context.Context, output string, format store.Format, args []string, note noteFunc) (target, error) {
-	saved, err := saveLeftover(ctx, output, format)
-	if err != nil {
-		return nil, err
+	var err error
+	if format == "" {
+		if format, err = store.FormatOf(output); err != nil {
+			return nil, err
+		}
 	}
-	if saved != "" {
-		note("an earlier recording to %s was cut off; what it had is in %s", output, saved)
+	if resolved, err := filepath.EvalSymlinks(output); err == nil {
+		output = resolved
+	}
+	if err := saveLeftover(ctx, output, format, note); err != nil {
+		return nil, err
 	}
 	j, err := telemetry.OpenJournal(telemetry.JournalName(output))
 	if err != nil {
 		return nil, err
 	}
-	return &fileTarget{journal: j, output: output, format: format, args: args}, nil
+	if info, err := os.Stat(output); format == store.Parquet && (err != nil || info.Mode().IsRegular()) {
+		return newGrowingTarget(output, j, args)
+	}
+	return &journalTarget{journal: j, output: output, format: format, args: args}, nil
 }
 
-func (t *fileTarget) append(samples []record.Sample) error { return t.journal.Append(samples) }
+// journalTarget is a recording that becomes a file: a journal while it grows, the file when it is finished.
+type journalTarget struct {
+	journal *telemetry.Journal
+	output  string
+	format  store.Format
+	args    []string
+}
+
+func (t *journalTarget) append(samples []record.Sample) error { return t.journal.Append(samples) }
 
 // finish turns the journal into the file. Where that fails the journal stays, for recover.
-func (t *fileTarget) finish(ctx context.Context) error {
+func (t *journalTarget) finish(ctx context.Context) error {
 	if err := t.journal.Close(); err != nil {
 		return err
 	}
-	sum, err := convert(ctx, telemetry.JournalName(t.output), t.output, t.format)
+	sum, err := leftover{journal: telemetry.JournalName(t.output)}.moveTo(ctx, t.output, t.format)
 	if err != nil {
 		return err
 	}
 	return errors.Join(manifest.Record(t.output, tool, t.args, nil), sum.Err())
 }
 
-// saveLeftover turns a journal that an earlier recording to output left behind into a file of its own, named after the
-// time at which it was cut off, as output itself is about to be written anew. It returns "" where there is nothing.
-func saveLeftover(ctx context.Context, output string, format store.Format) (string, error) {
-	journal := telemetry.JournalName(output)
-	info, err := os.Stat(journal)
-	if errors.Is(err, fs.ErrNotExist) {
-		return "", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	at := info.ModTime()
-	if err := cutTornLine(journal); err != nil {
-		return "", err
-	}
-	if info, err = os.Stat(journal); err != nil {
-		return "", err
-	}
-	if info.Size() == 0 { // it was cut off before its first sample
-		return "", os.Remove(journal)
+// saveLeftover makes what an earlier recording to output left behind when it was cut off a file of its own, named after the
+// time at which that was, as output itself is about to be written anew.
+func saveLeftover(ctx context.Context, output string, format store.Format, note noteFunc) error {
+	left, at, err := findLeftover(ctx, output)
+	if err != nil || left == (leftover{}) {
+		return err
 	}
 	ext := filepath.Ext(output)
 	saved := strings.TrimSuffix(output, ext) + at.UTC().Format("-20060102T150405Z") + ext
-	sum, err := convert(ctx, journal, saved, format)
-	if err == nil && sum.Rejected > 0 {
-		saved += " (" + sum.Err().Error() + ")"
+	sum, err := left.moveTo(ctx, saved, format)
+	switch {
+	case err != nil:
+		return err
+	case sum.Read == 0: // it was cut off before its first sample
+	case sum.Rejected > 0:
+		note("an earlier recording to %s was cut off; what it had is in %s (%v)", output, saved, sum.Err())
+	default:
+		note("an earlier recording to %s was cut off; what it had is in %s", output, saved)
 	}
-	return saved, err
+	return nil
 }
 
-// convert turns a journal into output, row by row, and removes the journal when the output is on disk. The summary says
-// which rows could not be read.
-func convert(ctx context.Context, journal, output string, format store.Format) (store.Summary, error) {
+// leftover is what there is of a recording that was cut off. The zero value is nothing.
+type leftover struct {
+	grown   string // the file that grew; "" where there is none, or one that is whole
+	journal string // its last rows, or all of them where the file did not grow; "" where there is none
+}
+
+// findLeftover looks for what a recording to output left behind, and when it was cut off.
+func findLeftover(ctx context.Context, output string) (left leftover, at time.Time, err error) {
+	if info, err := os.Stat(output); err == nil && info.Mode().IsRegular() {
+		if cut, err := store.CutOff(ctx, output); err == nil && cut { // another kind of file is not of our making
+			left.grown, at = output, info.ModTime()
+		}
+	}
+	journal := telemetry.JournalName(output)
+	info, err := os.Stat(journal)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return left, at, nil
+	case err != nil:
+		return leftover{}, at, err
+	case info.ModTime().After(at):
+		at = info.ModTime()
+	}
+	left.journal = journal
+	return left, at, nil
+}
+
+// moveTo writes the samples of a leftover to output, row by row, and removes it when the output is on disk. The summary
+// says which rows could not be read. Without any row nothing is written.
+func (l leftover) moveTo(ctx context.Context, output string, format store.Format) (store.Summary, error) {
 	var sum store.Summary
 	var err error
 	if format == "" {
@@ -98,8 +127,15 @@ func convert(ctx context.Context, journal, output string, format store.Format) (
 			return sum, err
 		}
 	}
-	if err := cutTornLine(journal); err != nil {
-		return sum, err
+	if l.journal != "" {
+		if err := cutTornLine(l.journal); err != nil { // fails where the recording still goes on
+			return sum, err
+		}
+		if info, err := os.Stat(l.journal); err != nil || info.Size() == 0 {
+			if err != nil || l.grown == "" {
+				return sum, errors.Join(err, os.Remove(l.journal))
+			}
+		}
 	}
 	f, err := atomicfile.Create(output)
 	if err != nil {
@@ -111,7 +147,7 @@ func convert(ctx context.Context, journal, output string, format store.Format) (
 	if err != nil {
 		return sum, err
 	}
-	sum, err = store.Scan(ctx, store.Input{Paths: []string{journal}, From: store.JSONL}, store.Handlers{Sample: w.Write})
+	sum, err = l.copy(ctx, w)
 	if err == nil {
 		err = errors.Join(w.Close(), buf.Flush())
 	}
@@ -121,7 +157,53 @@ func convert(ctx context.Context, journal, output string, format store.Format) (
 	if err := f.Commit(); err != nil {
 		return sum, err
 	}
-	return sum, os.Remove(journal)
+	return sum, l.remove(output)
+}
+
+// copy writes the rows of the file that grew, and then those of the journal that are not in it: a crash between the footer
+// and the restart of the journal leaves them in both. A recording is in order of time.
+func (l leftover) copy(ctx context.Context, w *store.Writer[record.Sample]) (store.Summary, error) {
+	var sum store.Summary
+	var last int64
+	if l.grown != "" {
+		grown, err := store.Scan(ctx, store.Input{Paths: []string{l.grown}, From: store.Parquet},
+			store.Handlers{Sample: func(s *record.Sample) error {
+				last = max(last, s.TSUnixNS)
+				return w.Write(s)
+			}})
+		if err != nil {
+			return grown, err
+		}
+		sum = grown
+		sum.CutOff = nil // that is what is being mended
+	}
+	if info, err := os.Stat(l.journal); l.journal == "" || err == nil && info.Size() == 0 {
+		return sum, nil
+	}
+	tail, err := store.Scan(ctx, store.Input{Paths: []string{l.journal}, From: store.JSONL},
+		store.Handlers{Sample: func(s *record.Sample) error {
+			if s.TSUnixNS <= last {
+				return nil
+			}
+			sum.Read++
+			return w.Write(s)
+		}})
+	sum.Read += tail.Rejected
+	sum.Rejected += tail.Rejected
+	sum.Errors = append(sum.Errors, tail.Errors...)
+	return sum, err
+}
+
+// remove removes what has been moved to output.
+func (l leftover) remove(output string) error {
+	var errs []error
+	if l.journal != "" {
+		errs = append(errs, os.Remove(l.journal))
+	}
+	if l.grown != "" && l.grown != output {
+		errs = append(errs, os.Remove(l.grown))
+	}
+	return errors.Join(errs...)
 }
 
 // cutTornLine cuts off the line that a crash left unfinished.

@@ -21,19 +21,25 @@ type recoverOptions struct {
 	Format    store.Format
 }
 
-// Validate reports settings that cannot be meant.
-func (o recoverOptions) Validate() error {
+// find is what there is to recover, and reports settings that cannot be meant.
+func (o recoverOptions) find(ctx context.Context) (leftover, error) {
 	if o.Recording == "" {
-		return cli.BadInputf("recover: no recording given, want the FILE that it was to become")
+		return leftover{}, cli.BadInputf("recover: no recording given, want the FILE that it was to become")
 	}
-	journal := telemetry.JournalName(o.Recording)
-	if _, err := os.Stat(journal); err != nil {
-		return cli.BadInputf("recover: nothing to recover: %w", err)
+	left, _, err := findLeftover(ctx, o.Recording)
+	switch {
+	case err != nil:
+		return left, err
+	case left == leftover{}:
+		return left, cli.BadInputf("recover: nothing to recover: %s is not cut off, and there is no %s",
+			o.Recording, telemetry.JournalName(o.Recording))
+	case left.grown == o.target():
+		return left, nil // it is replaced by what it should have become
 	}
 	if _, err := os.Stat(o.target()); err == nil {
-		return cli.BadInputf("recover: %s exists, give the recovered recording another name with -o", o.target())
+		return left, cli.BadInputf("recover: %s exists, give the recovered recording another name with -o", o.target())
 	}
-	return nil
+	return left, nil
 }
 
 func (o recoverOptions) target() string {
@@ -45,32 +51,50 @@ func (o recoverOptions) target() string {
 
 func recoverCommand(args []string, s cli.Streams) *urfave.Command {
 	return &urfave.Command{
-		Name:        "recover",
-		Usage:       "save a recording that a crash cut off",
-		ArgsUsage:   "RECORDING",
-		Description: "RECORDING is the file that the recording was to become; its journal stands beside it.",
-		Flags:       []urfave.Flag{outputFlag(), formatFlag()},
+		Name:      "recover",
+		Usage:     "save a recording that a crash cut off",
+		ArgsUsage: "RECORDING",
+		Description: "RECORDING is the file that the recording was to become; its journal stands beside it. A Parquet file that\n" +
+			"was cut off is completed in place, up to the last half second.",
+		Flags: []urfave.Flag{outputFlag(), formatFlag()},
 		Action: func(c *urfave.Context) error {
 			if c.NArg() > 1 {
 				return cli.BadInputf("recover: saw %d operands, want one recording", c.NArg())
 			}
 			opt := recoverOptions{Recording: c.Args().First(), Output: c.String("output"), Format: store.Format(c.String("format"))}
-			if err := opt.Validate(); err != nil {
+			left, err := opt.find(c.Context)
+			if err != nil {
 				return err
 			}
-			return recoverRecording(c.Context, opt, args, func(format string, a ...any) {
+			return recoverRecording(c.Context, left, opt, args, func(format string, a ...any) {
 				fmt.Fprintf(s.Err, tool+": "+format+"\n", a...)
 			})
 		},
 	}
 }
 
-// recoverRecording turns the journal of a recording that was cut off into a file.
-func recoverRecording(ctx context.Context, opt recoverOptions, args []string, note noteFunc) error {
-	sum, err := convert(ctx, telemetry.JournalName(opt.Recording), opt.target(), opt.Format)
+// recoverRecording makes what a recording left behind when it was cut off a whole file.
+func recoverRecording(ctx context.Context, left leftover, opt recoverOptions, args []string, note noteFunc) error {
+	format := opt.Format
+	if format == "" && left.grown == opt.target() {
+		format = store.Parquet
+	}
+	sum, err := left.moveTo(ctx, opt.target(), format)
 	if err != nil {
 		return err
 	}
+	if sum.Read == 0 {
+		note("it was cut off before its first sample")
+		return nil
+	}
 	note("recovered %d samples into %s", sum.Read-sum.Rejected, opt.target())
+	if previous := PreviousName(opt.Recording); fileExists(previous) {
+		note("the recording before it is in %s", previous)
+	}
 	return errors.Join(manifest.Record(opt.target(), tool, args, nil), sum.Err())
+}
+
+func fileExists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
 }

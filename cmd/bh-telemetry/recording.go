@@ -1,0 +1,246 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/banterhearts/bh/pkg/cli"
+	"github.com/banterhearts/bh/pkg/monitor"
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/store"
+	"github.com/banterhearts/bh/pkg/telemetry"
+)
+
+// FlushEvery is how often samples go to disk: what a kill -9 can lose.
+const FlushEvery = 500 * time.Millisecond
+
+// recording is a run of the command record.
+type recording struct {
+	opt     recordOptions
+	args    []string
+	streams cli.Streams
+
+	rec     *telemetry.Recorder
+	out     target
+	figures *monitor.Monitor // nil unless they are served
+	mu      sync.Mutex       // of draining: a scrape does it too
+	failed  error            // of out, to which then nothing more is written
+}
+
+func newRecording(opt recordOptions, args []string, s cli.Streams) *recording {
+	return &recording{opt: opt, args: args, streams: s}
+}
+
+func (r *recording) note(format string, a ...any) {
+	if !r.opt.Quiet {
+		fmt.Fprintf(r.streams.Err, tool+": "+format+"\n", a...)
+	}
+}
+
+// run records from end to end.
+func (r *recording) run(ctx context.Context) error {
+	if err := lookUp(r.opt.Command); err != nil {
+		return err
+	}
+	set, err := telemetry.Open(r.opt.Env, r.opt.Sensors)
+	if err != nil {
+		return err
+	}
+	if len(set.Sources()) == 0 {
+		return errors.New("no sensor works on this machine; see bh-telemetry doctor")
+	}
+	server, err := r.serve(ctx)
+	if err != nil {
+		return errors.Join(err, set.Close())
+	}
+	defer server.close()
+	if r.out, err = r.newTarget(ctx); err != nil {
+		return errors.Join(err, set.Close())
+	}
+	r.note("sampling %v every %v", set.Sources(), r.opt.Interval)
+	r.mu.Lock()
+	r.rec = telemetry.Start(context.WithoutCancel(ctx), set, r.opt.Interval)
+	r.mu.Unlock()
+	ended := r.keep(ctx)
+	for _, f := range r.rec.Stop() {
+		r.note("warning: %v", f)
+	}
+	return firstOf(ended, errors.Join(r.flush(), set.Close(), r.out.finish(context.WithoutCancel(ctx))))
+}
+
+// firstOf is the command's exit code before a failure of the recording, but both are told.
+func firstOf(ended, failed error) error {
+	var coded *cli.Error
+	if failed != nil && errors.As(ended, &coded) {
+		return &cli.Error{Code: coded.Code, Err: errors.Join(ended, failed)}
+	}
+	return errors.Join(ended, failed)
+}
+
+// server is the OpenMetrics server where one is wanted.
+type server struct{ *monitor.Server }
+
+func (s server) close() {
+	if s.Server != nil {
+		_ = s.Close() // what is being scraped is of no more use
+	}
+}
+
+// serve starts to serve the figures of the recording, where that is wanted.
+func (r *recording) serve(ctx context.Context) (server, error) {
+	if r.opt.Metrics == "" {
+		return server{}, nil
+	}
+	r.figures = monitor.New()
+	s, err := r.figures.Serve(ctx, r.opt.Metrics, func() { _ = r.flush() }) // a failure is told when the recording ends
+	if err != nil {
+		return server{}, err
+	}
+	r.note("serving OpenMetrics at %s", s.URL())
+	return server{s}, nil
+}
+
+// target is where samples go as they come.
+type target interface {
+	append([]record.Sample) error
+	finish(context.Context) error // makes the output whole
+}
+
+func (r *recording) newTarget(ctx context.Context) (target, error) {
+	switch format := r.opt.Format; {
+	case r.opt.Output != "":
+		return newFileTarget(ctx, r.opt.Output, format, r.args, r.note)
+	case r.opt.Metrics != "":
+		return nowhere{}, nil
+	default:
+		if format == "" {
+			format = store.JSONL
+		}
+		w, err := store.NewWriter[record.Sample](r.streams.Out, format)
+		return stream{w}, err
+	}
+}
+
+// nowhere is the target of a recording that is only served.
+type nowhere struct{}
+
+func (nowhere) append([]record.Sample) error { return nil }
+func (nowhere) finish(context.Context) error { return nil }
+
+// stream is samples on standard output.
+type stream struct{ w *store.Writer[record.Sample] }
+
+func (t stream) append(samples []record.Sample) error {
+	for i := range samples {
+		if err := t.w.Write(&samples[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (t stream) finish(context.Context) error { return t.w.Close() }
+
+var (
+	_ target    = nowhere{}
+	_ target    = stream{}
+	_ io.Writer = (*growingTarget)(nil)
+)
+
+// flush passes on what was sampled since the last time, and returns how the target has failed, if it has.
+func (r *recording) flush() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.rec == nil {
+		return nil // not begun
+	}
+	samples := r.rec.Drain()
+	if r.figures != nil {
+		r.figures.Add(samples...)
+	}
+	if r.failed == nil {
+		r.failed = r.out.append(samples)
+	}
+	return r.failed
+}
+
+// keep passes samples on until the recording ends: with the command, whose failure it returns; after the duration; or with
+// the first interrupt, which is an error only where it cut something short. A target that fails ends the recording, but
+// never the command; run tells of it.
+func (r *recording) keep(ctx context.Context) error {
+	if r.flush() != nil {
+		return nil
+	}
+	if len(r.opt.Command) > 0 {
+		return r.keepCommand(ctx)
+	}
+	var over <-chan time.Time
+	if r.opt.Duration > 0 {
+		over = time.After(r.opt.Duration)
+	}
+	if err := r.until(over, nil, ctx.Done()); errors.Is(err, errInterrupted) && r.opt.Duration > 0 {
+		return fmt.Errorf("interrupted before the duration was over: %w", ctx.Err())
+	}
+	return nil
+}
+
+// keepCommand runs the command, with the machine left idle before and after it where that is wanted.
+func (r *recording) keepCommand(ctx context.Context) error {
+	err := r.idle(ctx)
+	switch {
+	case errors.Is(err, errInterrupted):
+		return fmt.Errorf("interrupted before the command was started: %w", ctx.Err())
+	case err != nil:
+		return nil // the target failed
+	}
+	pid, done, err := startCommand(r.opt.Command, r.streams)
+	if err != nil {
+		return err
+	}
+	r.rec.Track(pid)
+	ended := r.until(nil, done, nil) // the command gets the signals, and its end ends the recording
+	r.rec.Track()
+	_ = r.idle(ctx) // an interrupt only makes it shorter
+	return ended
+}
+
+// idle leaves the machine alone for the time that is wanted, marked in the recording.
+func (r *recording) idle(ctx context.Context) error {
+	if r.opt.Idle == 0 || ctx.Err() != nil {
+		return nil
+	}
+	r.rec.Mark(record.EventIdleBegin)
+	defer r.rec.Mark(record.EventIdleEnd)
+	return r.until(time.After(r.opt.Idle), nil, ctx.Done())
+}
+
+// Why a wait ended early.
+var (
+	errInterrupted = errors.New("interrupted")
+	errFailed      = errors.New("the recording cannot be written")
+)
+
+// until passes samples on until a time is over, a command is done, whose error it returns, or the user interrupts. It ends
+// early with errFailed where the target fails, except under a command.
+func (r *recording) until(over <-chan time.Time, command <-chan error, interrupted <-chan struct{}) error {
+	flush := time.NewTicker(FlushEvery)
+	defer flush.Stop()
+	for {
+		select {
+		case <-flush.C:
+			if r.flush() != nil && command == nil {
+				return errFailed
+			}
+		case err := <-command:
+			return err
+		case <-over:
+			return nil
+		case <-interrupted:
+			return errInterrupted
+		}
+	}
+}

@@ -1,0 +1,69 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+
+	urfave "github.com/urfave/cli/v2"
+
+	"github.com/banterhearts/bh/pkg/cli"
+	"github.com/banterhearts/bh/pkg/monitor"
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/store"
+)
+
+func summaryCommand(s cli.Streams) *urfave.Command {
+	return &urfave.Command{
+		Name:      "summary",
+		Usage:     "say what a recording holds: energy, power, time throttled, and how the recorder did",
+		ArgsUsage: "[SAMPLES…]",
+		Description: "SAMPLES are files, globs, folders or - for standard input; each file is a recording of its own, and a folder or\n" +
+			"standard input is one together. A file that is still growing, or was cut off, is read up to its last row group, and\n" +
+			"ends with exit code 3.",
+		Flags: []urfave.Flag{
+			&urfave.BoolFlag{Name: "json", Usage: "a line of JSON for each recording, for scripts"},
+			&urfave.StringFlag{Name: "from", DefaultText: "by extension", Usage: "read SAMPLES as `FORMAT`: parquet, arrow, jsonl, csv"},
+		},
+		Action: func(c *urfave.Context) error {
+			paths := c.Args().Slice()
+			if len(paths) == 0 {
+				paths = []string{"-"}
+			}
+			var partial []error
+			for _, path := range paths {
+				in := store.Input{Paths: []string{path}, From: store.Format(c.String("from")), Stdin: s.In}
+				sum, incomplete, err := summarize(c.Context, in)
+				if err != nil {
+					return err
+				}
+				partial = append(partial, incomplete)
+				if c.Bool("json") {
+					err = json.NewEncoder(s.Out).Encode(sum)
+				} else {
+					err = sum.WriteText(s.Out)
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return cli.Partial(errors.Join(partial...))
+		},
+	}
+}
+
+// summarize reads a recording; incomplete is what of it could not be read.
+func summarize(ctx context.Context, in store.Input) (sum monitor.Summary, incomplete, err error) {
+	figures, grades := monitor.New(), monitor.NewGrader()
+	scanned, err := store.Scan(ctx, in, store.Handlers{Sample: func(s *record.Sample) error {
+		figures.Add(*s)
+		grades.Add(s)
+		return nil
+	}})
+	if err != nil {
+		return sum, nil, err
+	}
+	sum = monitor.Summarize(figures, grades)
+	sum.Files, sum.CutOff = scanned.Files, scanned.CutOff
+	return sum, scanned.Err(), nil
+}

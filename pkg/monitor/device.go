@@ -1,0 +1,309 @@
+package monitor
+
+import (
+	"cmp"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
+)
+
+// Device is the figures of one device as one source tells them. A nil pointer is a figure that the source does not give.
+type Device struct {
+	Host      string  `json:"host"`
+	Source    string  `json:"source"`
+	Name      string  `json:"device"`
+	Estimated bool    `json:"estimated"` // modelled, not measured: grade D whatever comes of it
+	Samples   int64   `json:"samples"`
+	SpanS     float64 `json:"span_s"` // time covered by readings, gaps left out
+	Gaps      int64   `json:"gaps"`   // times that readings stayed out, and for how long together
+	GapS      float64 `json:"gap_s"`
+
+	EnergyJ    *units.Joules `json:"energy_joules"`            // of the span: the counter's rise, else integrated power
+	Method     Method        `json:"energy_method"`            // which of them
+	Integrated *units.Joules `json:"energy_integrated_joules"` // power integrated, beside a counter
+	MarginalJ  *units.Joules `json:"energy_marginal_joules"`   // of the time that is not marked idle, less idle power
+	IdleW      *units.Watts  `json:"power_idle_w"`             // mean of the idle windows
+	MeanW      *units.Watts  `json:"power_mean_w"`
+	PeakW      *units.Watts  `json:"power_peak_w"` // of power readings; of a counter alone, mean of 100 ms
+	ThrottledS float64       `json:"throttled_s"`
+
+	MeanTempC   *units.Celsius `json:"temp_mean_c"`
+	PeakTempC   *units.Celsius `json:"temp_peak_c"`
+	MeanUtilPct *units.Percent `json:"util_mean_pct"`
+	PeakMem     *units.Bytes   `json:"mem_peak_bytes"`
+
+	PowerW   *units.Watts       `json:"power_w"` // the last reading, and that of every other column
+	Last     record.Sample      `json:"-"`
+	Reasons  map[string]float64 `json:"throttled_by_reason_s,omitempty"`
+	ReadUnix int64              `json:"last_unix_ns"`
+}
+
+// Method is how energy was found.
+type Method string
+
+// The methods, the better first.
+const (
+	Counter    Method = "counter"
+	Integrated Method = "integrated"
+)
+
+// counterSpan is the least time over which power is taken from an energy counter: over less, the counter's steps show.
+const counterSpan = 100 * time.Millisecond
+
+// device gathers the figures of one device.
+type device struct {
+	host, source, name string
+	samples            int64
+	last               record.Sample // of each column the last value
+	before             moment        // of the sample before
+	idle               bool          // whether the time after it is marked idle
+
+	time, gap      time.Duration // covered by readings, and not
+	gaps           int64
+	counter, power meter
+	anchor         moment // from which power is taken from the counter
+	fromCounter    *units.Watts
+	peak, peakAvg  *units.Watts
+	temp, util     mean
+	peakTemp       *units.Celsius
+	peakMem        *units.Bytes
+	throttle       map[string]float64 // seconds by reason
+	throttled      time.Duration
+}
+
+// moment is one reading.
+type moment struct {
+	ts    int64
+	value float64
+}
+
+// meter adds up energy between readings.
+type meter struct {
+	n         int64
+	before    moment
+	idle      bool    // whether the time after it is marked idle
+	all, idly stretch // all energy, and that of the time marked idle
+}
+
+// stretch is energy over some time.
+type stretch struct {
+	time   time.Duration
+	joules float64
+}
+
+// mean is a mean of readings.
+type mean struct {
+	sum float64
+	n   int64
+}
+
+func newDevice(s *record.Sample, idle bool) *device {
+	return &device{host: s.Host, source: s.Source, name: s.Device, idle: idle, throttle: map[string]float64{}}
+}
+
+// add takes a sample in. idle says whether the time after it is marked idle: the sweep of a mark comes after the mark.
+func (d *device) add(s *record.Sample, idle bool) {
+	if d.samples > 0 {
+		d.cover(s)
+	}
+	d.samples++
+	d.before, d.idle = moment{ts: s.TSUnixNS}, idle
+	if s.EnergyCounterJoules != nil {
+		d.counter.add(moment{s.TSUnixNS, float64(*s.EnergyCounterJoules)}, idle, func(a, b moment) float64 { return b.value - a.value })
+		d.counterPower(moment{s.TSUnixNS, float64(*s.EnergyCounterJoules)})
+	}
+	if s.PowerW != nil {
+		d.power.add(moment{s.TSUnixNS, float64(*s.PowerW)}, idle, func(a, b moment) float64 {
+			return (a.value + b.value) / 2 * time.Duration(b.ts-a.ts).Seconds()
+		})
+	}
+	d.keep(s)
+}
+
+// cover accounts for the time since the sample before.
+func (d *device) cover(s *record.Sample) {
+	dt := time.Duration(s.TSUnixNS - d.before.ts)
+	if d.samples > 1 && dt > gapAfter(d.time/time.Duration(d.samples-1)) {
+		d.gaps++
+		d.gap += dt
+		return
+	}
+	d.time += max(dt, 0)
+	if d.last.Throttle == "" {
+		return
+	}
+	d.throttled += dt
+	for reason := range strings.SplitSeq(d.last.Throttle, ",") {
+		d.throttle[reason] += dt.Seconds()
+	}
+}
+
+// add takes a reading in; between is the energy from one to the next. It counts nothing over a gap, nor where a counter
+// falls, as it does where another recording begins.
+func (m *meter) add(now moment, idle bool, between func(a, b moment) float64) {
+	before, wasIdle := m.before, m.idle
+	m.n++
+	m.before, m.idle = now, idle
+	if m.n == 1 {
+		return
+	}
+	part := stretch{time.Duration(now.ts - before.ts), between(before, now)}
+	if part.time <= 0 || part.joules < 0 || m.n > 2 && part.time > gapAfter(m.all.time/time.Duration(m.n-2)) {
+		return
+	}
+	m.all.add(part)
+	if wasIdle {
+		m.idly.add(part)
+	}
+}
+
+func (s *stretch) add(part stretch) {
+	s.time += part.time
+	s.joules += part.joules
+}
+
+func (s stretch) watts() units.Watts { return units.Joules(s.joules).Over(s.time) }
+
+// counterPower takes power from the counter where enough time has passed.
+func (d *device) counterPower(now moment) {
+	dt := time.Duration(now.ts - d.anchor.ts)
+	if d.counter.n == 1 || now.value < d.anchor.value {
+		d.anchor = now
+		return
+	}
+	if dt < counterSpan {
+		return
+	}
+	d.fromCounter = units.Ptr(units.Joules(now.value - d.anchor.value).Over(dt))
+	d.anchor = now
+	if d.power.n == 0 {
+		raise(&d.peak, d.fromCounter)
+	}
+}
+
+// keep takes the readings that stand for themselves.
+func (d *device) keep(s *record.Sample) {
+	raise(&d.peak, s.PowerW)
+	raise(&d.peakAvg, s.PowerAvgW)
+	raise(&d.peakTemp, s.TempC)
+	raise(&d.peakMem, s.MemUsedBytes)
+	if s.TempC != nil {
+		d.temp.add(float64(*s.TempC))
+	}
+	if s.UtilPct != nil {
+		d.util.add(float64(*s.UtilPct))
+	}
+	carry(&d.last, s)
+}
+
+func (m *mean) add(v float64) { m.sum, m.n = m.sum+v, m.n+1 }
+
+// raise makes the peak at least v.
+func raise[T cmp.Ordered](peak **T, v *T) {
+	if v != nil && (*peak == nil || *v > **peak) {
+		*peak = v
+	}
+}
+
+// meanOf is a mean in its unit, nil without readings.
+func meanOf[T ~float64](m mean) *T {
+	if m.n == 0 {
+		return nil
+	}
+	return units.Ptr(T(m.sum / float64(m.n)))
+}
+
+// figures are what the readings so far come to.
+func (d *device) figures(marked bool) Device {
+	f := Device{Host: d.host, Source: d.source, Name: d.name, Estimated: d.source == record.SourceCPUEstimate,
+		Samples: d.samples, SpanS: d.time.Seconds(), Gaps: d.gaps, GapS: d.gap.Seconds(),
+		PeakW: d.peak, ThrottledS: d.throttled.Seconds(), Reasons: maps.Clone(d.throttle),
+		MeanTempC: meanOf[units.Celsius](d.temp), PeakTempC: d.peakTemp, MeanUtilPct: meanOf[units.Percent](d.util),
+		PeakMem: d.peakMem, PowerW: d.powerNow(), Last: d.last, ReadUnix: d.before.ts}
+	if f.PeakW == nil {
+		f.PeakW = d.peakAvg
+	}
+	m := &d.counter
+	switch {
+	case m.all.time > 0:
+		f.Method = Counter
+		if d.power.all.time > 0 {
+			f.Integrated = units.Ptr(units.Joules(d.power.all.joules))
+		}
+	case d.power.all.time > 0:
+		m, f.Method = &d.power, Integrated
+	default:
+		return f
+	}
+	f.EnergyJ, f.MeanW = units.Ptr(units.Joules(m.all.joules)), units.Ptr(m.all.watts())
+	if marked && m.idly.time > 0 {
+		f.IdleW = units.Ptr(m.idly.watts())
+		f.MarginalJ = units.Ptr(units.Joules(m.all.joules-m.idly.joules) - f.IdleW.For(m.all.time-m.idly.time))
+	}
+	return f
+}
+
+// powerNow is the last power reading: instantaneous, else from the counter, else the device's own mean.
+func (d *device) powerNow() *units.Watts {
+	switch {
+	case d.last.PowerW != nil:
+		return d.last.PowerW
+	case d.fromCounter != nil:
+		return d.fromCounter
+	}
+	return d.last.PowerAvgW
+}
+
+// rank puts what measures power of processors and graphics first, then the machine, then the rest.
+func rank(d Device) int {
+	kind, _, _ := strings.Cut(d.Name, ":")
+	order := map[string]int{"gpu": 1, "cpu": 2, "system": 3, "psys": 3, "meter": 3, "battery": 3, "dram": 4, "core": 4, "uncore": 4,
+		"host": 5, record.DeviceProcesses: 6}
+	return cmp.Or(order[kind], 9)
+}
+
+// compareNames compares gpu:2 and gpu:10 by their numbers.
+func compareNames(a, b string) int {
+	ak, an, _ := strings.Cut(a, ":")
+	bk, bn, _ := strings.Cut(b, ":")
+	ai, aerr := strconv.Atoi(an)
+	bi, berr := strconv.Atoi(bn)
+	if ak == bk && aerr == nil && berr == nil {
+		return cmp.Compare(ai, bi)
+	}
+	return cmp.Compare(a, b)
+}
+
+// carry takes the columns that have a value: one that changes slowly is not in every sample.
+func carry(to, s *record.Sample) {
+	to.Schema, to.Host, to.TSUnixNS, to.Source, to.Device, to.Throttle = s.Schema, s.Host, s.TSUnixNS, s.Source, s.Device, s.Throttle
+	last(&to.PowerW, s.PowerW)
+	last(&to.EnergyCounterJoules, s.EnergyCounterJoules)
+	last(&to.TempC, s.TempC)
+	last(&to.UtilPct, s.UtilPct)
+	last(&to.MemUsedBytes, s.MemUsedBytes)
+	last(&to.ClockMHz, s.ClockMHz)
+	last(&to.Processes, s.Processes)
+	last(&to.PowerAvgW, s.PowerAvgW)
+	last(&to.PowerLimitW, s.PowerLimitW)
+	last(&to.MemClockMHz, s.MemClockMHz)
+	last(&to.MemUtilPct, s.MemUtilPct)
+	last(&to.MemTotalBytes, s.MemTotalBytes)
+	last(&to.MemOwnBytes, s.MemOwnBytes)
+	last(&to.SwapUsedBytes, s.SwapUsedBytes)
+	last(&to.ForeignProcesses, s.ForeignProcesses)
+	last(&to.CPUTimeNS, s.CPUTimeNS)
+	last(&to.PressureCPUPct, s.PressureCPUPct)
+	last(&to.PressureMemPct, s.PressureMemPct)
+	last(&to.PressureIOPct, s.PressureIOPct)
+}
+
+func last[T any](to **T, v *T) {
+	if v != nil {
+		*to = v
+	}
+}

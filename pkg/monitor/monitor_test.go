@@ -1,0 +1,184 @@
+package monitor
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
+)
+
+const start = 1_700_000_000_000_000_000
+
+// at is a sample some time after the start.
+func at(d time.Duration, source, device string) record.Sample {
+	return record.Sample{Schema: record.SchemaSample, Host: "h", TSUnixNS: start + int64(d), Source: source, Device: device}
+}
+
+// own is a recorder's row.
+func own(d time.Duration, event string) record.Sample {
+	s := at(d, record.SourceRecorder, record.RecorderDevice)
+	s.Event, s.LateNS, s.Missed, s.WallOffsetNS = event, units.Ptr(int64(time.Millisecond)), units.Ptr(int64(0)), units.Ptr(int64(0))
+	s.CPUTimeNS, s.Wakeups, s.SweepNS = units.Ptr(int64(d/100)), units.Ptr(int64(d/time.Millisecond)), units.Ptr(int64(200_000))
+	return s
+}
+
+func near(t *testing.T, what string, saw *units.Joules, want float64) {
+	t.Helper()
+	if saw == nil || math.Abs(float64(*saw)-want) > 1e-6*math.Abs(want) {
+		t.Errorf("%s: saw %s J, want %g", what, units.G4Ptr(saw), want)
+	}
+}
+
+// load is a recording of a device that draws 10 W, and 50 W from 2 s to 4 s: a counter in every row, power in every other.
+// The seconds 0 to 1 and 5 to 6 are marked idle.
+func load(m *Monitor, g *Grader, source string, interval time.Duration) {
+	joules := 0.0
+	add := func(s record.Sample) {
+		m.Add(s)
+		g.Add(&s)
+	}
+	for i := 0; ; i++ {
+		now := time.Duration(i) * interval
+		if now > 6*time.Second {
+			return
+		}
+		events := map[time.Duration]string{0: record.EventIdleBegin, time.Second: record.EventIdleEnd,
+			5 * time.Second: record.EventIdleBegin, 6 * time.Second: record.EventIdleEnd}
+		add(own(now, events[now]))
+		watts := units.Watts(10)
+		if now > 2*time.Second && now <= 4*time.Second {
+			watts = 50
+		}
+		if i > 0 {
+			joules += float64(watts) * interval.Seconds()
+		}
+		s := at(now+time.Microsecond, source, "gpu:0")
+		s.EnergyCounterJoules, s.Throttle = units.Ptr(units.Joules(joules)), ""
+		if i%2 == 0 {
+			s.PowerW = units.Ptr(watts)
+		}
+		if now >= 3*time.Second && now < 4*time.Second {
+			s.Throttle = "power,thermal"
+		}
+		if i%20 == 0 {
+			s.MemTotalBytes = units.Ptr(units.Bytes(1 << 30))
+		}
+		s.TempC, s.MemUsedBytes = units.Ptr(units.Celsius(40+float64(i%2))), units.Ptr(units.Bytes(i))
+		add(s)
+	}
+}
+
+func TestFiguresOfADevice(t *testing.T) {
+	m, g := New(), NewGrader()
+	load(m, g, "nvml", 50*time.Millisecond)
+	s := Summarize(m, g)
+	if len(s.Devices) != 1 {
+		t.Fatalf("saw %d devices, want one: the recorder is none", len(s.Devices))
+	}
+	d := s.Devices[0]
+	near(t, "energy", d.EnergyJ, 10*4+50*2)
+	near(t, "marginal energy", d.MarginalJ, 2*40)
+	if d.Integrated == nil || math.Abs(float64(*d.Integrated)-140) > 4 {
+		t.Errorf("integrated: saw %s J, want about 140", units.G4Ptr(d.Integrated))
+	}
+	if *d.IdleW != 10 || *d.PeakW != 50 || math.Abs(float64(*d.MeanW)-140.0/6) > 1e-6 || d.Method != Counter {
+		t.Errorf("saw %v W idle, %v W peak, %v W mean by %s", *d.IdleW, *d.PeakW, *d.MeanW, d.Method)
+	}
+	if math.Abs(d.ThrottledS-1) > 1e-6 || math.Abs(d.Device.Reasons["thermal"]-1) > 1e-6 || d.Last.Throttle != "" {
+		t.Errorf("throttled: saw %v s, %v", d.ThrottledS, d.Device.Reasons)
+	}
+	if *d.PeakMem != 120 || *d.Last.MemTotalBytes != 1<<30 || math.Abs(float64(*d.MeanTempC)-40.5) > 0.01 || *d.PeakTempC != 41 {
+		t.Errorf("saw memory %v of %v, %v°C", *d.PeakMem, *d.Last.MemTotalBytes, *d.MeanTempC)
+	}
+	if d.Grade.Grade != record.GradeC || d.Estimated || len(d.Grade.Reasons) == 0 { // it was throttled
+		t.Errorf("saw grade %s (%v), want C", d.Grade.Grade, d.Grade.Reasons)
+	}
+	if d.Gaps != 0 || d.Samples != 121 || math.Abs(d.SpanS-6) > 1e-6 {
+		t.Errorf("saw %d gaps, %d samples over %v s", d.Gaps, d.Samples, d.SpanS)
+	}
+}
+
+// The mark of idle time is of the recording, so that all devices have it.
+func TestEstimateIsGradeD(t *testing.T) {
+	m, g := New(), NewGrader()
+	load(m, g, record.SourceCPUEstimate, 100*time.Millisecond)
+	if d := Summarize(m, g).Devices[0]; d.Grade.Grade != record.GradeD || !d.Estimated || d.ErrorJ != nil {
+		t.Errorf("saw grade %s, bound %s", d.Grade.Grade, units.G4Ptr(d.ErrorJ))
+	}
+}
+
+// Without a counter power is integrated; a gap, and the place where a counter falls, belong to nothing.
+func TestGaps(t *testing.T) {
+	m := New()
+	for _, ms := range []int{0, 100, 200, 300, 5000, 5100} {
+		s := at(time.Duration(ms)*time.Millisecond, "hwmon", "system")
+		s.PowerW = units.Ptr(units.Watts(20))
+		m.Add(s)
+	}
+	for i, joules := range []float64{0, 5, 10, 1, 6} {
+		s := at(time.Duration(i)*100*time.Millisecond, "rapl", "cpu:0")
+		s.EnergyCounterJoules = units.Ptr(units.Joules(joules))
+		m.Add(s)
+	}
+	devices := m.Snapshot().Devices
+	cpu, system := devices[0], devices[1]
+	if system.Name != "system" || system.Gaps != 1 || math.Abs(system.GapS-4.7) > 1e-9 || math.Abs(system.SpanS-0.4) > 1e-9 {
+		t.Errorf("saw %+v", system)
+	}
+	near(t, "integrated", system.EnergyJ, 8)
+	near(t, "counted", cpu.EnergyJ, 15)
+	if *cpu.PowerW != 50 || *cpu.PeakW != 50 {
+		t.Errorf("power from the counter: saw %v W, peak %v W, want 50", *cpu.PowerW, *cpu.PeakW)
+	}
+}
+
+func TestFiguresOfTheRecorder(t *testing.T) {
+	m := New()
+	for i := range 1000 {
+		s := own(time.Duration(i)*10*time.Millisecond, "")
+		s.LateNS = units.Ptr(int64(i) * 1000)
+		if i == 500 {
+			s.Missed = units.Ptr(int64(7))
+		}
+		if i >= 600 {
+			s.WallOffsetNS = units.Ptr(-int64(time.Hour))
+		}
+		m.Add(s)
+	}
+	r := m.Snapshot().Recorder
+	if r.Sweeps != 1000 || r.Missed != 7 || !r.Known || r.WallStepsS != 3600 || *r.WallOffsetS != -3600 || math.Abs(r.SpanS-9.99) > 1e-9 {
+		t.Errorf("saw %+v", r)
+	}
+	if math.Abs(*r.LateP50S-500e-6) > 12e-6 || math.Abs(*r.LateP99S-990e-6) > 22e-6 || *r.LateMaxS != 999e-6 || *r.LateS != 999e-6 {
+		t.Errorf("late: saw %v, %v, %v, want 500, 990 and 999 µs", *r.LateP50S, *r.LateP99S, *r.LateMaxS)
+	}
+	if math.Abs(*r.CPUPct-1) > 1e-9 || *r.Wakeups != 9990 || math.Abs(*r.SweepMeanS-200e-6) > 1e-12 {
+		t.Errorf("cost: saw %v%%, %d wake-ups, %v s", *r.CPUPct, *r.Wakeups, *r.SweepMeanS)
+	}
+	// A second recording in the same file counts from 0 again.
+	again := own(20*time.Second, "")
+	again.Wakeups = units.Ptr(int64(9))
+	m.Add(again)
+	if r = m.Snapshot().Recorder; *r.Wakeups != 9990+9 {
+		t.Errorf("after a second recording: saw %d wake-ups", *r.Wakeups)
+	}
+	if New().Snapshot().Recorder.Known {
+		t.Error("nothing recorded: saw a recorder")
+	}
+}
+
+func TestDevicesInOrder(t *testing.T) {
+	m := New()
+	for _, name := range []string{"thermal:x", "gpu:10", "host", "cpu:0", "gpu:2", "processes"} {
+		m.Add(at(0, "s", name))
+	}
+	got := ""
+	for _, d := range m.Snapshot().Devices {
+		got += d.Name + " "
+	}
+	if want := "gpu:2 gpu:10 cpu:0 host processes thermal:x "; got != want {
+		t.Errorf("saw %s, want %s", got, want)
+	}
+}

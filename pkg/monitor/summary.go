@@ -1,0 +1,159 @@
+package monitor
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/banterhearts/bh/pkg/table"
+	"github.com/banterhearts/bh/pkg/units"
+)
+
+// Summary is what a recording comes to.
+type Summary struct {
+	Files    []string        `json:"files"`
+	CutOff   []string        `json:"cut_off,omitempty"` // what is missing of which file
+	Recorder Recorder        `json:"recorder"`
+	Devices  []DeviceSummary `json:"devices"`
+	Marked   bool            `json:"idle_windows"`
+}
+
+// DeviceSummary is the figures of a device with the grade of its energy.
+type DeviceSummary struct {
+	Device
+	Grade
+}
+
+// Summarize is the summary of what a Monitor and a Grader have seen.
+func Summarize(m *Monitor, g *Grader) Summary {
+	snap, grade := m.Snapshot(), g.Finish()
+	s := Summary{Recorder: snap.Recorder, Marked: snap.Marked}
+	for i := range snap.Devices {
+		d := DeviceSummary{Device: snap.Devices[i]}
+		if d.EnergyJ != nil || d.PeakW != nil {
+			d.Grade = grade(&d.Device)
+		}
+		s.Devices = append(s.Devices, d)
+	}
+	return s
+}
+
+// WriteText writes the summary for people: devices with power, then the others, then the recorder.
+func (s Summary) WriteText(w io.Writer) error {
+	if _, err := fmt.Fprintln(w, strings.Join(s.Files, ", ")); err != nil {
+		return err
+	}
+	power := table.Table{Columns: []string{"device", "source", "duration", "samples", "energy", "± bound", "grade", "mean", "peak", "throttled"}}
+	if s.Marked {
+		power.Columns = append(power.Columns, "idle", "marginal")
+	}
+	power.Columns = append(power.Columns, "why")
+	power.RightAlign = []bool{false, false, true, true, true, true, false, true, true, true, s.Marked, s.Marked}
+	state := table.Table{Columns: []string{"device", "source", "samples", "gaps", "temp mean", "temp peak", "busy", "memory peak"},
+		RightAlign: []bool{false, false, true, true, true, true, true, true}}
+	for i := range s.Devices {
+		if d := &s.Devices[i]; d.EnergyJ != nil || d.PeakW != nil {
+			power.Rows = append(power.Rows, d.powerRow(s.Marked))
+		}
+		if row := s.Devices[i].stateRow(); row != nil {
+			state.Rows = append(state.Rows, row)
+		}
+	}
+	if len(power.Rows) == 0 {
+		if _, err := fmt.Fprintln(w, "\nno power of anything was recorded"); err != nil {
+			return err
+		}
+	}
+	for _, t := range []table.Table{power, state} {
+		if len(t.Rows) == 0 {
+			continue
+		}
+		if _, err := fmt.Fprintln(w); err != nil {
+			return err
+		}
+		if err := t.WriteText(w); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "\n%s\n", s.Recorder)
+	return err
+}
+
+func (d *DeviceSummary) powerRow(marked bool) []string {
+	row := []string{d.Name, d.Source, span(d.SpanS), fmt.Sprint(d.Samples), unit(d.EnergyJ, "J"), unit(d.ErrorJ, "J"), string(d.Grade.Grade),
+		unit(d.MeanW, "W"), unit(d.PeakW, "W"), d.throttledShare()}
+	if marked {
+		row = append(row, unit(d.IdleW, "W"), unit(d.MarginalJ, "J"))
+	}
+	return append(row, strings.Join(d.Grade.Reasons, ", "))
+}
+
+func (d *DeviceSummary) throttledShare() string {
+	if d.SpanS == 0 || d.ThrottledS == 0 {
+		return "0 %"
+	}
+	return fmt.Sprintf("%.3g %%", 100*d.ThrottledS/d.SpanS)
+}
+
+// stateRow is nil for a device of which nothing but power is known.
+func (d *DeviceSummary) stateRow() []string {
+	if d.MeanTempC == nil && d.MeanUtilPct == nil && d.PeakMem == nil {
+		return nil
+	}
+	gaps := "0"
+	if d.Gaps > 0 {
+		gaps = fmt.Sprintf("%d, %s", d.Gaps, span(d.GapS))
+	}
+	memory := ""
+	if d.PeakMem != nil {
+		memory = d.PeakMem.String()
+	}
+	return []string{d.Name, d.Source, fmt.Sprint(d.Samples), gaps, unit(d.MeanTempC, "°C"), unit(d.PeakTempC, "°C"), unit(d.MeanUtilPct, "%"), memory}
+}
+
+// unit formats a quantity; nothing for nil.
+func unit[T ~float64](v *T, name string) string {
+	if v == nil {
+		return ""
+	}
+	return units.G4(float64(*v)) + " " + name
+}
+
+// span formats seconds as people read them.
+func span(s float64) string {
+	d := time.Duration(s * float64(time.Second))
+	switch {
+	case d >= time.Minute:
+		return d.Round(time.Second).String()
+	case d >= time.Second:
+		return fmt.Sprintf("%.3g s", s)
+	}
+	return fmt.Sprintf("%.3g ms", s*1000)
+}
+
+// String tells of the recorder in one or two lines.
+func (r Recorder) String() string {
+	if !r.Known {
+		return "the recording does not tell of its recorder"
+	}
+	text := fmt.Sprintf("recorder: %d sweeps in %s, %d missed", r.Sweeps, span(r.SpanS), r.Missed)
+	if r.LateP50S != nil && r.LateP99S != nil && r.LateMaxS != nil {
+		text += fmt.Sprintf("; late by %s (half of them), %s (99%%), %s (most)", span(*r.LateP50S), span(*r.LateP99S), span(*r.LateMaxS))
+	}
+	if r.SweepMeanS != nil {
+		text += fmt.Sprintf("; %s a sweep", span(*r.SweepMeanS))
+	}
+	if r.CPUPct != nil {
+		text += fmt.Sprintf("\nits process took %.3g%% of a processor", *r.CPUPct)
+		if r.Wakeups != nil && r.SpanS > 0 {
+			text += fmt.Sprintf(" and woke up %.3g times a second", float64(*r.Wakeups)/r.SpanS)
+		}
+	}
+	if r.WallStepsS > 0 {
+		text += fmt.Sprintf("\nthe wall clock was set meanwhile, by %s in all", span(r.WallStepsS))
+	}
+	return text
+}
+
+var _ fmt.Stringer = Recorder{}
