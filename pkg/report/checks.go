@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -29,40 +30,46 @@ type check struct {
 	saw     string
 }
 
-// checkers are the checks, in the order of the report.
+// checkers are the checks, in the order of the report, and the profiles that have them; none: all have.
 var checkers = []struct {
 	name string
 	run  func(*data) (verdictKind, string)
+	in   []Profile
 }{
-	{"Planned runs are good runs", checkRuns},
-	{"Every planned cell is on record", checkMatrix},
-	{"Cells have enough runs", checkRepetitions},
-	{"Rows were readable", checkRejected},
-	{"Latency intervals stay above zero", checkBelowZero},
-	{"Latencies of a cell are alike", checkSpread},
-	{"Sessions are enough for their intervals", checkSessions},
-	{"Throughput estimators agree within 5%", checkEstimators},
-	{"Throughput is tokens over latency", checkThroughput},
-	{"Costs follow from the cells", checkCostInputs},
-	{"Costs add up", checkCostArithmetic},
-	{"Costs use the prices of the price book", checkPrices},
-	{"Prices are dated and sourced", checkPriceOrigin},
-	{"Backends pay for the hardware they use", checkDevices},
-	{"Statistics follow from the costs", checkStatistics},
-	{"Energy is known", checkPower},
-	{"Energy is measured well", checkGrades},
-	{"Runs of a cell give the same tokens", checkOutputs},
-	{"Backends give the same tokens", checkAgreement},
-	{"No garbage collection in a measured window", checkCollections},
-	{"Artifacts are those of the manifest", checkManifest},
+	{"Planned runs are good runs", checkRuns, nil},
+	{"Every planned cell is on record", checkMatrix, nil},
+	{"Cells have enough runs", checkRepetitions, nil},
+	{"Rows were readable", checkRejected, nil},
+	{"Latency intervals stay above zero", checkBelowZero, nil},
+	{"Latencies of a cell are alike", checkSpread, nil},
+	{"Sessions are enough for their intervals", checkSessions, nil},
+	{"Throughput estimators agree within 5%", checkEstimators, pricedReports},
+	{"Throughput is tokens over latency", checkThroughput, nil},
+	{"Costs follow from the cells", checkCostInputs, pricedReports},
+	{"Costs add up", checkCostArithmetic, pricedReports},
+	{"Costs use the prices of the price book", checkPrices, pricedReports},
+	{"Prices are dated and sourced", checkPriceOrigin, pricedReports},
+	{"Backends pay for the hardware they use", checkDevices, pricedReports},
+	{"Statistics follow from the costs", checkStatistics, pricedReports},
+	{"Energy is known", checkPower, nil},
+	{"Energy is measured well", checkGrades, nil},
+	{"The recording is whole", checkRecording, []Profile{TR122}},
+	{"The roofs were measured on this machine", checkCalibration, []Profile{TR122}},
+	{"Runs of a cell give the same tokens", checkOutputs, nil},
+	{"Backends give the same tokens", checkAgreement, nil},
+	{"No garbage collection in a measured window", checkCollections, nil},
+	{"Artifacts are those of the manifest", checkManifest, nil},
 }
 
 // checks runs them all.
 func (d *data) checks() []check {
-	list := make([]check, len(checkers))
-	for i, c := range checkers {
+	var list []check
+	for _, c := range checkers {
+		if len(c.in) > 0 && !slices.Contains(c.in, d.Profile) {
+			continue
+		}
 		outcome, saw := c.run(d)
-		list[i] = check{c.name, outcome, saw}
+		list = append(list, check{c.name, outcome, saw})
 	}
 	return list
 }

@@ -36,16 +36,37 @@ func definitions(d *data) []Block {
 	}
 	items = append(items,
 		prose("%s of a run: %s", strong("latency"), word(d.latencyWords())),
-		prose("%s of a cell: total tokens over total time (estimator ratio), or the mean of the runs' throughputs (estimator mean), as the original report had it. Cost is time, so the ratio is what a bill follows.", strong("throughput")),
+		prose("%s of a cell: total tokens over total time (estimator ratio)%s", strong("throughput"), word(d.estimatorWords())),
 		prose("%s of a run: mean over its window on the device that did the work, the GPU for GPU backends and the CPU package for CPU backends.", strong("power")),
 		prose("%s: A, hardware counter and integrated power agree within 5%; B, one of them, well sampled; C, under-sampled, throttled or shared; D, estimated from a model of the processor. A number that rests on grade D carries %s.", strong("energy grade"), word(EstimateMark)),
-		prose("%s = 1e6 / (throughput * 3600); %s = power * (1e6 / throughput) / 3.6e6.", code("hours_per_1m"), code("energy_kwh_per_1m")),
-		prose("%s = hours * USD per hour; %s = kWh * USD per kWh; %s = infra + energy; %s = kWh * gCO2e per kWh.",
-			code("infra_usd_per_1m"), code("energy_usd_per_1m"), code("total_usd_per_1m"), code("carbon_g_per_1m")),
+	)
+	if !d.Profile.priced() {
+		items = append(items, energyDefinitions122()...)
+	} else {
+		items = append(items, costDefinitions()...)
+	}
+	items = append(items,
 		prose("%s: the unweighted arithmetic mean over the scenario cells of a backend in a mode.", strong("mean across scenarios")),
 		prose("%s are 95% and cover what repeating the runs would change, in other worker processes where a cell has several sessions and else in the same one; not what prices, other prompts or another day might do. Standard deviations use n-1, percentiles are of type 7.", strong("intervals")),
 		prose("%s, %s: the backend was not available and nothing ran; or it ran and broke. Such runs have no measurements and count nowhere else. %s is a value that was not measured, never zero.",
 			strong("degraded"), strong("error"), code("n/a")),
 	)
 	return []Block{list(items...)}
+}
+
+// costDefinitions are those of a report with costs.
+func costDefinitions() []Line {
+	return []Line{
+		prose("%s = 1e6 / (throughput * 3600); %s = power * (1e6 / throughput) / 3.6e6.", code("hours_per_1m"), code("energy_kwh_per_1m")),
+		prose("%s = hours * USD per hour; %s = kWh * USD per kWh; %s = infra + energy; %s = kWh * gCO2e per kWh.",
+			code("infra_usd_per_1m"), code("energy_usd_per_1m"), code("total_usd_per_1m"), code("carbon_g_per_1m")),
+	}
+}
+
+// estimatorWords is the other estimator of throughput, which a report without costs does not show.
+func (d *data) estimatorWords() string {
+	if !d.Profile.priced() {
+		return "."
+	}
+	return ", or the mean of the runs' throughputs (estimator mean), as the original report had it. Cost is time, so the ratio is what a bill follows."
 }

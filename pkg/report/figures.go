@@ -15,21 +15,23 @@ func init() {
 	}
 }
 
-// figureKinds are the figures of a mode, in the order of the report, and the only profile that has one; "": all have.
+// figureKinds are the figures of a mode, in the order of the report, and the profiles that have them; none: all have.
 var figureKinds = []struct {
 	name string
-	only Profile
+	in   []Profile
 	draw func(*data, record.Mode) (*Figure, string)
 }{
-	{"mean_latency", "", latencyFigure},
-	{"latency_distribution", TR117, distributionFigure},
-	{"ttft", TR117, ttftFigure},
-	{"throughput", "", throughputFigure},
-	{"total_cost", "", totalCostFigure},
-	{"cost_by_tier", TR119, tierFigure},
-	{"energy_efficiency", "", efficiencyFigure},
-	{"carbon_footprint", "", carbonFigure},
-	{"cost_vs_throughput", "", scatterFigure},
+	{"mean_latency", nil, latencyFigure},
+	{"latency_distribution", []Profile{TR117}, distributionFigure},
+	{"ttft", []Profile{TR117}, ttftFigure},
+	{"throughput", nil, throughputFigure},
+	{"energy_per_token", []Profile{TR122}, perTokenFigure},
+	{"utilisation", []Profile{TR122}, utilisationFigure},
+	{"total_cost", pricedReports, totalCostFigure},
+	{"cost_by_tier", []Profile{TR119}, tierFigure},
+	{"energy_efficiency", pricedReports, efficiencyFigure},
+	{"carbon_footprint", pricedReports, carbonFigure},
+	{"cost_vs_throughput", pricedReports, scatterFigure},
 }
 
 // figures draws every kind for a mode. A figure without anything measured is not drawn; a note says why.
@@ -42,7 +44,7 @@ func figures(d *data, mode record.Mode) []Block {
 		blocks = append(blocks, para("Not measured, hence not drawn: %s.", word(missing)))
 	}
 	for _, kind := range figureKinds {
-		if kind.only != "" && kind.only != d.Profile {
+		if len(kind.in) > 0 && !slices.Contains(kind.in, d.Profile) {
 			continue
 		}
 		f, why := kind.draw(d, mode)

@@ -73,8 +73,11 @@ func executiveSummary(d *data) []Block {
 
 // findings are the key findings of the profile; TR119's in the order of its spec.
 func (d *data) findings() []Line {
-	if d.Profile == TR117 {
+	switch d.Profile {
+	case TR117:
 		return d.findings117()
+	case TR122:
+		return d.findings122()
 	}
 	var lines []Line
 	for _, part := range []func() []Line{d.costFindings, d.spotFindings, d.cleanFindings, d.providerFindings, d.requestFindings, d.runFindings, d.latencyFindings} {

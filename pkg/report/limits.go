@@ -24,6 +24,12 @@ func operations(d *data) []Block {
 			items = append(items, prose("%s: the largest resident memory of its process was %s.", strong(label), peak.shown(units.Bytes(*peak.value).String())))
 		}
 	}
+	if !d.Profile.priced() {
+		if wide := d.widest(); wide != nil {
+			items = append(items, *wide)
+		}
+		return []Block{list(items...)}
+	}
 	items = append(items,
 		phrase("Costs charge the hours that tokens take. An instance that idles between requests costs its idle hours as well: below full use, divide by the share of time it works."),
 		phrase("A spot instance can be withdrawn at short notice, and a reserved one is paid for whether it is used or not; neither is in the numbers."),
@@ -131,7 +137,7 @@ func (d *data) energyLimits() []Line {
 	grades := d.grades()
 	var lines []Line
 	if n := grades[record.GradeD]; n > 0 {
-		lines = append(lines, prose("Power of %s measured cells is estimated from a model of the processor: energy, carbon and the energy part of their costs carry %s and can be wrong by more than their intervals say.",
+		lines = append(lines, prose("Power of %s measured cells is estimated from a model of the processor: energy and what follows from it carry %s and can be wrong by more than their intervals say.",
 			word(fmt.Sprint(n)), word(EstimateMark)))
 	}
 	if n := grades[record.GradeC]; n > 0 {
@@ -141,7 +147,7 @@ func (d *data) energyLimits() []Line {
 		lines = append(lines, prose("Power of %s measured cells has no grade: how well it was sampled is not known.", word(fmt.Sprint(n))))
 	}
 	if _, saw := checkPower(d); d.lacksPower() {
-		lines = append(lines, prose("Energy is not known everywhere: %s. Costs without it are %s, not lower.", word(saw), code(units.Absent)))
+		lines = append(lines, prose("Energy is not known everywhere: %s. What rests on it is %s, not lower.", word(saw), code(units.Absent)))
 	}
 	return lines
 }
@@ -151,6 +157,9 @@ func (d *data) lacksPower() bool {
 }
 
 func (d *data) priceLimits() []Line {
+	if !d.Profile.priced() {
+		return nil
+	}
 	_, saw := checkPriceOrigin(d)
 	lines := []Line{prose("Prices are inputs with a date, not measurements: %s.", word(saw))}
 	if outcome, saw := checkDevices(d); outcome != pass {

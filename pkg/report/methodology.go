@@ -23,7 +23,7 @@ func init() {
 func methodology(d *data) []Block {
 	items := []Line{
 		phrase("Metrics: latency, throughput, power and energy of each run, as defined above; a cell is the runs that share backend, settings, mode and scenario."),
-		prose("Tables show the mean of a cell or the unweighted mean over the scenarios of a backend, with four significant digits. Intervals of a cost follow from the spread of its runs, on the log scale, so that none reaches below zero."),
+		prose("Tables show the mean of a cell or the unweighted mean over the scenarios of a backend, with four significant digits.%s", word(d.intervalWords())),
 		d.designWords(),
 	}
 	if d.FromRuns {
@@ -34,8 +34,19 @@ func methodology(d *data) []Block {
 	return []Block{list(items...)}
 }
 
+// intervalWords says what intervals of a cost are, where there are costs.
+func (d *data) intervalWords() string {
+	if !d.Profile.priced() {
+		return ""
+	}
+	return " Intervals of a cost follow from the spread of its runs, on the log scale, so that none reaches below zero."
+}
+
 // designWords says how section 5 tests.
 func (d *data) designWords() Line {
+	if d.Profile == TR122 {
+		return phrase("Section 5 tests which differences in latency are real, within scenarios and allowing for the number of comparisons.")
+	}
 	if d.Profile == TR117 {
 		return phrase("Section 5 tests which differences are real: between the runs of all scenarios together, as the original report did, and within scenarios; and it looks for pairs whose order by the mean is another by the median or a percentile.")
 	}

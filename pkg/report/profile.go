@@ -18,6 +18,9 @@ const (
 	TR122 Profile = "tr122" // resources: power, energy, memory, clocks, and which roof is near
 )
 
+// pricedReports are the profiles that are about costs too.
+var pricedReports = []Profile{TR117, TR119}
+
 // DefaultProfile is the profile of a report that names none.
 const DefaultProfile = TR119
 
@@ -29,7 +32,7 @@ var titles = map[Profile]string{
 }
 
 // priced reports whether the report is about costs too, and so needs them.
-func (p Profile) priced() bool { return p != TR122 }
+func (p Profile) priced() bool { return slices.Contains(pricedReports, p) }
 
 // validate checks that there is such a profile.
 func (p Profile) validate() error {

@@ -103,6 +103,9 @@ func (d *data) estimatorNote() Span {
 	if d.estimator == cost.EstimatorMean {
 		return word("throughput_mean_tok_s: the mean of the runs' throughputs (estimator mean).")
 	}
+	if !d.Profile.priced() {
+		return word("throughput_mean_tok_s: total tokens over total time of each cell (estimator ratio).")
+	}
 	return word("throughput_mean_tok_s: total tokens over total time of each cell (estimator ratio), which is what the costs rest on.")
 }
 

@@ -45,7 +45,7 @@ func register(s section) { add(registered{section: s}) }
 func registerFor(only Profile, s section) { add(registered{s, []Profile{only}}) }
 
 // registerPriced adds a section to every report with costs.
-func registerPriced(s section) { add(registered{s, []Profile{TR117, TR119}}) }
+func registerPriced(s section) { add(registered{s, pricedReports}) }
 
 func add(s registered) {
 	for _, o := range sections {

@@ -1,0 +1,355 @@
+package report
+
+import (
+	"fmt"
+	"image/color"
+	"math"
+	"slices"
+	"strings"
+
+	"golang.org/x/image/font"
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+)
+
+func init() {
+	registerFor(TR122, section{placeResults + 15, "Over time", overTime})
+}
+
+// envelope is one bin of a panel: the lowest and the highest value while one backend worked.
+type envelope struct {
+	at        int // bin
+	low, high float64
+	color     color.NRGBA
+}
+
+// panel is the values of one device by one source.
+type panel struct {
+	Label string
+	Bins  []envelope
+}
+
+// timeChart draws panels one below the other over the same time.
+type timeChart struct {
+	Title, Subtitle, Axis string
+	Seconds               float64   // of the time shown
+	Bins                  int       // in it
+	Cuts                  []float64 // seconds at which time without runs was cut out
+	Legend                []legendEntry
+	Panels                []panel
+}
+
+type legendEntry struct {
+	label string
+	color color.NRGBA
+}
+
+const (
+	panelHeight = 1.25 * vg.Inch
+	panelLabel  = 14 * vg.Length(1)
+	timeAxis    = 26 * vg.Length(1)
+	maxPanels   = 10
+	swatch      = 9 * vg.Length(1)
+)
+
+func (c timeChart) drawing() *Drawing {
+	legend := vg.Length(len(c.legendRows(figureWidth-2*margin))) * legendRow
+	height := headingHeight(c.Title, c.Subtitle, figureWidth) + legend + vg.Length(len(c.Panels))*(panelHeight+panelLabel) + timeAxis + margin
+	return &Drawing{Width: figureWidth, Height: height, draw: func(dc draw.Canvas) {
+		dc = c.drawLegend(heading(dc, c.Title, c.Subtitle))
+		for i := range c.Panels {
+			part := dc
+			part.Min.Y = dc.Max.Y - panelHeight - panelLabel
+			if i == len(c.Panels)-1 {
+				part.Min.Y = dc.Min.Y
+			}
+			c.drawPanel(part, &c.Panels[i], i == len(c.Panels)-1)
+			dc.Max.Y = part.Min.Y
+		}
+	}}
+}
+
+// legendRows breaks the legend into rows no wider than width.
+func (c timeChart) legendRows(width vg.Length) [][]legendEntry {
+	style := sans(textSize, ink, font.WeightNormal)
+	var rows [][]legendEntry
+	used := width + 1
+	for _, e := range c.Legend {
+		entry := swatch + labelGap + style.Width(e.label) + legendSpace
+		if used+entry > width+legendSpace {
+			rows, used = append(rows, nil), 0
+		}
+		rows[len(rows)-1] = append(rows[len(rows)-1], e)
+		used += entry
+	}
+	return rows
+}
+
+func (c timeChart) drawLegend(dc draw.Canvas) draw.Canvas {
+	style := sans(textSize, ink, font.WeightNormal)
+	style.YAlign = draw.YCenter
+	for _, row := range c.legendRows(dc.Size().X) {
+		x, y := dc.Min.X, dc.Max.Y-legendRow/2
+		for _, e := range row {
+			box(dc, e.color, x, y-swatch/2, x+swatch, y+swatch/2)
+			x += swatch + labelGap
+			dc.FillText(style, vg.Point{X: x, Y: y + centred}, e.label)
+			x += style.Width(e.label) + legendSpace
+		}
+		dc.Max.Y -= legendRow
+	}
+	return dc
+}
+
+// box fills a rectangle.
+func box(dc draw.Canvas, c color.Color, left, bottom, right, top vg.Length) {
+	dc.FillPolygon(c, []vg.Point{{X: left, Y: bottom}, {X: right, Y: bottom}, {X: right, Y: top}, {X: left, Y: top}})
+}
+
+// axisWidth is the room of the vertical axis' numbers: the same in all panels, so that they stand below each other.
+const axisWidth = 44 * vg.Length(1)
+
+func (c timeChart) drawPanel(dc draw.Canvas, p *panel, last bool) {
+	style := sans(textSize, ink, font.WeightNormal)
+	style.YAlign = draw.YTop
+	dc.FillText(style, vg.Point{X: dc.Min.X, Y: dc.Max.Y}, p.Label)
+	area := draw.Crop(dc, axisWidth, -margin, margin/2, -panelLabel)
+	if last {
+		area.Min.Y = dc.Min.Y + timeAxis
+	}
+	low, high := p.limits()
+	x := func(seconds float64) vg.Length { return area.Min.X + vg.Length(seconds/c.Seconds)*area.Size().X }
+	y := func(v float64) vg.Length { return area.Min.Y + vg.Length((v-low)/(high-low))*area.Size().Y }
+	c.grid(dc, area, low, high, x, y, last)
+	const least = 1.2 * vg.Length(1) // of a box, so that a value that did not change is seen
+	width := area.Size().X / vg.Length(c.Bins)
+	for _, b := range p.Bins {
+		left, bottom, top := area.Min.X+vg.Length(b.at)*width, y(b.low), y(b.high)
+		if short := least - (top - bottom); short > 0 {
+			bottom, top = bottom-short/2, top+short/2
+		}
+		box(dc, b.color, left, bottom, left+max(width, least), top)
+	}
+}
+
+// limits are the axis' ends: zero below what is never negative and not far above it.
+func (p *panel) limits() (low, high float64) {
+	low, high = math.Inf(1), math.Inf(-1)
+	for _, b := range p.Bins {
+		low, high = min(low, b.low), max(high, b.high)
+	}
+	if low >= 0 && low < high/2 {
+		low = 0
+	}
+	room := (high - low) / 20
+	if room == 0 {
+		room = max(math.Abs(high)/20, 0.5)
+		low -= room
+	} else if low != 0 {
+		low -= room
+	}
+	return low, high + room
+}
+
+// grid draws the axes with their numbers, and the cuts.
+func (c timeChart) grid(dc, area draw.Canvas, low, high float64, x, y func(float64) vg.Length, last bool) {
+	style := sans(textSize, ink, font.WeightNormal)
+	for _, t := range evenTicks(low, high, 3) {
+		dc.StrokeLine2(stroke(rule, 0.5), area.Min.X, y(t.Value), area.Max.X, y(t.Value))
+		s := style
+		s.XAlign, s.YAlign = draw.XRight, draw.YCenter
+		dc.FillText(s, vg.Point{X: area.Min.X - labelGap, Y: y(t.Value) + centred}, t.Label)
+	}
+	for _, at := range c.Cuts {
+		s := stroke(muted, 0.8)
+		s.Dashes = []vg.Length{3, 3}
+		dc.StrokeLine2(s, x(at), area.Min.Y, x(at), area.Max.Y)
+	}
+	dc.StrokeLine2(stroke(muted, 0.5), area.Min.X, area.Min.Y, area.Min.X, area.Max.Y)
+	dc.StrokeLine2(stroke(muted, 0.5), area.Min.X, area.Min.Y, area.Max.X, area.Min.Y)
+	if !last {
+		return
+	}
+	for _, t := range (linearTicks{}).Ticks(0, c.Seconds) {
+		s := style
+		s.XAlign, s.YAlign = draw.XCenter, draw.YTop
+		dc.FillText(s, vg.Point{X: x(t.Value), Y: area.Min.Y - labelGap/2}, t.Label)
+	}
+	s := sans(textSize, muted, font.WeightNormal)
+	s.XAlign, s.YAlign = draw.XCenter, draw.YTop
+	dc.FillText(s, vg.Point{X: area.Center().X, Y: area.Min.Y - labelGap/2 - style.Height("0")*1.3}, "Seconds since the recording began")
+}
+
+// evenTicks are about n round steps between two values, of which the lower need not be zero.
+func evenTicks(low, high float64, n int) []plot.Tick {
+	step := math.Pow10(int(math.Floor(math.Log10((high - low) / float64(n)))))
+	for _, by := range []float64{2, 2.5, 2} { // 1, 2, 5, 10 times
+		if (high-low)/step <= float64(n)*1.5 {
+			break
+		}
+		step *= by
+	}
+	var marks []plot.Tick
+	for i := math.Ceil(low / step); i*step <= high; i++ {
+		marks = append(marks, plot.Tick{Value: i * step, Label: fmt.Sprintf("%.6g", i*step)})
+	}
+	return marks
+}
+
+// overTime draws every quantity over time.
+func overTime(d *data) []Block {
+	t := d.Timeline
+	if t == nil || t.length == 0 {
+		return []Block{Note{Remark, prose("Nothing is drawn over time: %s.", word(d.noTimeline()))}}
+	}
+	blocks := []Block{para("Each box spans the lowest and the highest value of its stretch of time, %s s, while one backend worked; grey is between runs. %s", word(fmt.Sprintf("%.3g", float64(t.length)/1e9/timelineBins)), word(t.cutWords()))}
+	drawn := map[string]bool{}
+	for _, q := range quantities {
+		if drawn[q.name] {
+			continue
+		}
+		drawn[q.name] = true
+		if f := d.timeFigure(q); f != nil {
+			blocks = append(blocks, *f)
+		} else {
+			blocks = append(blocks, Note{Remark, prose("No figure %s: no sensor of this machine gave it.", code("over_time_"+q.name))})
+		}
+	}
+	return blocks
+}
+
+func (d *data) noTimeline() string {
+	if d.Timeline == nil {
+		return "there is no " + SamplesFile
+	}
+	return "no run has a window"
+}
+
+// cutWords says what was cut out of the time shown.
+func (t *timeline) cutWords() string {
+	text := fmt.Sprintf("Shown is the time from %g s before runs to %g s after them", aroundRuns.Seconds(), aroundRuns.Seconds())
+	if len(t.shown) > 1 {
+		text += fmt.Sprintf(", %d stretches set side by side where a dashed line stands", len(t.shown))
+	}
+	if len(t.hosts) > 1 {
+		text += fmt.Sprintf(", of host %s, which has the most runs; the others are not drawn: %s", t.host, strings.Join(t.hosts[1:], ", "))
+	}
+	return text + "."
+}
+
+// timeFigure draws a quantity, or is nil where no sensor gave it.
+func (d *data) timeFigure(q quantity) *Figure {
+	t := d.Timeline
+	keys := t.panels(q.name)
+	if len(keys) == 0 {
+		return nil
+	}
+	var left []string
+	for _, k := range keys[min(len(keys), maxPanels):] {
+		left = append(left, k.words())
+	}
+	keys = keys[:min(len(keys), maxPanels)]
+	c := timeChart{Title: q.title + " over time", Subtitle: sentenceStart(q.axis) + ", by device and source", Axis: q.axis}
+	first, end := t.extent()
+	perBin := float64(t.length) / 1e9 / timelineBins
+	c.Bins, c.Seconds = end-first, float64(end-first)*perBin
+	seen := map[string]bool{}
+	for _, k := range keys {
+		c.Panels = append(c.Panels, d.panel(k, first, seen))
+	}
+	for _, label := range d.backends {
+		if seen[label] {
+			c.Legend = append(c.Legend, legendEntry{label, d.colors[label]})
+		}
+	}
+	if seen[""] {
+		c.Legend = append(c.Legend, legendEntry{"between runs", muted})
+	}
+	var before int64
+	for _, s := range t.shown[:len(t.shown)-1] {
+		before += s.to - s.from
+		c.Cuts = append(c.Cuts, float64(before)/1e9-float64(first)*perBin)
+	}
+	return d.timeCaption(q, c, keys, left)
+}
+
+// extent are the first bin with a value and the one after the last, of all series: what loading took before the recording
+// began is not shown.
+func (t *timeline) extent() (first, end int) {
+	first = timelineBins
+	for _, s := range t.series {
+		for k := range s.bins {
+			first, end = min(first, k.at), max(end, k.at+1)
+		}
+	}
+	return first, end
+}
+
+// panel is the bins of a series in order, counted from the first that is shown.
+func (d *data) panel(k seriesKey, first int, seen map[string]bool) panel {
+	p := panel{Label: k.words()}
+	for key, b := range d.Timeline.series[k].bins {
+		label := d.labels[key.subject]
+		c, ok := d.colors[label]
+		if !ok {
+			label, c = "", muted
+		}
+		seen[label] = true
+		p.Bins = append(p.Bins, envelope{key.at - first, b.low, b.high, c})
+	}
+	slices.SortFunc(p.Bins, func(a, b envelope) int {
+		return compareAll(float64(a.at-b.at), rank122(a.color)-rank122(b.color), a.low-b.low, a.high-b.high)
+	})
+	return p
+}
+
+// rank122 puts what stands between runs below the backends.
+func rank122(c color.NRGBA) float64 {
+	if c == muted {
+		return 0
+	}
+	return 1 + float64(c.R)*65536 + float64(c.G)*256 + float64(c.B)
+}
+
+// compareAll is the sign of the first of the differences that is not 0.
+func compareAll(differences ...float64) int {
+	for _, v := range differences {
+		if v != 0 {
+			return int(math.Copysign(1, v))
+		}
+	}
+	return 0
+}
+
+func (k seriesKey) words() string {
+	text := k.device + ", " + k.source
+	if k.derived {
+		text += " (from its energy counter)"
+	}
+	return text
+}
+
+// timeCaption makes the figure.
+func (d *data) timeCaption(q quantity, c timeChart, keys []seriesKey, left []string) *Figure {
+	estimated := false
+	var parts []string
+	for i, k := range keys {
+		estimated = estimated || q.name == quantityPower.name && k.source == "cpu-estimate"
+		low, high := math.Inf(1), math.Inf(-1)
+		for _, b := range c.Panels[i].Bins {
+			low, high = min(low, b.low), max(high, b.high)
+		}
+		parts = append(parts, fmt.Sprintf("%s from %.4g to %.4g", k.words(), low, high))
+	}
+	alt := fmt.Sprintf("Chart over time. %s, in %s: %s.", c.Title, q.axis, strings.Join(parts, "; "))
+	f := d.figure(c.Title, "Lowest to highest value of each stretch, in "+q.axis, SamplesFile, estimated, alt, c.drawing())
+	f.Name = "over_time_" + q.name
+	if len(left) > 0 {
+		f.Caption = append(f.Caption, word(" Not drawn: "+names(left)+"."))
+	}
+	if q.name == quantityPower.name {
+		f.Caption = append(f.Caption, word(" "+d.gradeWords("")))
+	}
+	return f
+}

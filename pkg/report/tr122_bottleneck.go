@@ -1,0 +1,249 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/roofline"
+)
+
+func init() {
+	registerFor(TR122, section{placeResults + 10, "How near the roofs", roofTable})
+	registerFor(TR122, section{placeResults + 11, "What holds each backend back", bottleneckSection})
+}
+
+func roofTable(d *data) []Block {
+	t := newTable("Model bandwidth and FLOPs utilisation, per backend and scenario", byBackendScenario,
+		[]string{"step_ms", "mib_per_step", "gflop_per_step", "mbu_pct", "mbu_ci_lower", "mbu_ci_upper", "mfu_pct", "mfu_ci_lower", "mfu_ci_upper"})
+	reasons := map[string][]string{}
+	var order []string
+	for _, c := range d.cells {
+		if c.N == 0 {
+			continue
+		}
+		r := d.roofsOf(c)
+		t.row([]string{c.label, string(c.Mode), c.Scenario}, r.stepMS, r.bytes.times(1.0/mebi, "in MiB"), r.flop.times(1e-9, "in GFLOP"),
+			r.mbu, r.mbuLow, r.mbuHigh, r.mfu, r.mfuLow, r.mfuHigh)
+		if r.absent != "" {
+			if reasons[r.absent] == nil {
+				order = append(order, r.absent)
+			}
+			if !slices.Contains(reasons[r.absent], c.label) {
+				reasons[r.absent] = append(reasons[r.absent], c.label)
+			}
+		}
+	}
+	for _, why := range order {
+		t.note("Not known of %s: %s.", word(strings.Join(reasons[why], ", ")), word(why))
+	}
+	t.note("Definitions in section 2. The intervals are from repeating the runs; how far the roofs themselves vary is in section 3, calibration.")
+	blocks := append([]Block{Paragraph{d.calibrated()}}, d.orNothing(t)...)
+	if above := d.aboveRoof(); above != "" {
+		blocks = append(blocks, Note{Remark, prose("Above 100%: %s. Either the weights are read from the processor's cache and not from memory, or other work slowed the calibration down.", word(above))})
+	}
+	return blocks
+}
+
+// aboveRoof names the cells that are above a roof.
+func (d *data) aboveRoof() string {
+	var list []string
+	for _, c := range d.cells {
+		if r := d.roofsOf(c); r.mbu.known() && *r.mbu.value > 100 || r.mfu.known() && *r.mfu.value > 100 {
+			list = append(list, c.name())
+		}
+	}
+	if len(list) == 0 {
+		return ""
+	}
+	return names(list)
+}
+
+// bottleneck is what holds a backend back in a mode, with what that rests on.
+type bottleneck struct {
+	group
+	bound     roofline.Bound
+	rule      string
+	evidence  []Line // numbers
+	scenarios map[roofline.Bound][]string
+	open      []roofline.Bound // other verdicts within the intervals
+	intervals bool             // there are any
+}
+
+// bottlenecks judges every measured backend in each of its modes.
+func (d *data) bottlenecks() []bottleneck {
+	var list []bottleneck
+	for _, mode := range d.measuredModes() {
+		for _, g := range d.measuredIn(mode) {
+			list = append(list, d.bottleneck(g))
+		}
+	}
+	return list
+}
+
+// bottleneck judges the mean over the scenarios, and each of them.
+func (d *data) bottleneck(g group) bottleneck {
+	b := bottleneck{group: g, scenarios: map[roofline.Bound][]string{}}
+	outside := d.outside(g)
+	var cells []roofs
+	for _, c := range g.cells {
+		if c.N == 0 {
+			continue
+		}
+		r := d.roofsOf(c)
+		cells = append(cells, r)
+		bound, _ := roofline.Judge(roofline.Evidence{MBU: r.mbu.value, MFU: r.mfu.value, ThrottledPct: d.resourceNumber(c, resThrottled).value,
+			CPUBusyPct: d.resourceNumber(c, resCPUBusy).value, OutsidePct: outside.value})
+		b.scenarios[bound] = append(b.scenarios[bound], c.Scenario)
+	}
+	of := func(get func(roofs) number) number {
+		var list []number
+		for _, r := range cells {
+			list = append(list, get(r))
+		}
+		n := mean(list, Source{Artifact: d.CellsName, Row: "backend=" + g.label + ", mode=" + string(g.mode), Column: list[0].source.Column})
+		if !n.known() {
+			n.source.How = list[0].source.How
+		}
+		return n
+	}
+	mbu, mfu := of(func(r roofs) number { return r.mbu }), of(func(r roofs) number { return r.mfu })
+	throttled, busy := d.resourceMean(g, resThrottled), d.resourceMean(g, resCPUBusy)
+	e := roofline.Evidence{MBU: mbu.value, MFU: mfu.value, ThrottledPct: throttled.value, CPUBusyPct: busy.value, OutsidePct: outside.value}
+	b.bound, b.rule = roofline.Judge(e)
+	mbuLow, mbuHigh, ok := utilisationInterval(cells, func(r roofs) (n, low, high number) { return r.mbu, r.mbuLow, r.mbuHigh })
+	mfuLow, mfuHigh, both := utilisationInterval(cells, func(r roofs) (n, low, high number) { return r.mfu, r.mfuLow, r.mfuHigh })
+	b.evidence = []Line{
+		utilisationWords("MBU", mbu, mbuLow, mbuHigh, ok), utilisationWords("MFU", mfu, mfuLow, mfuHigh, both),
+		prose("threads busy %s", busy.suffixed("%")), prose("throttled %s", throttled.suffixed("%")),
+	}
+	if outside.known() {
+		b.evidence = append(b.evidence, prose("between client and engine %s of the time", outside.suffixed("%")))
+	}
+	if b.intervals = ok && both; b.intervals {
+		b.within(e, [2]float64{mbuLow, mbuHigh}, [2]float64{mfuLow, mfuHigh})
+	}
+	return b
+}
+
+// within judges at the corners of the intervals.
+func (b *bottleneck) within(e roofline.Evidence, mbu, mfu [2]float64) {
+	for _, x := range mbu {
+		for _, y := range mfu {
+			e.MBU, e.MFU = &x, &y
+			if other, _ := roofline.Judge(e); other != b.bound && !slices.Contains(b.open, other) {
+				b.open = append(b.open, other)
+			}
+		}
+	}
+}
+
+// utilisationInterval is that of the mean over cells.
+func utilisationInterval(cells []roofs, get func(roofs) (n, low, high number)) (low, high float64, ok bool) {
+	var list []bounded
+	for _, r := range cells {
+		n, l, h := get(r)
+		if n.known() && l.known() && h.known() {
+			list = append(list, bounded{value: *n.value, low: *l.value, high: *h.value})
+		}
+	}
+	return meanInterval(list, len(cells))
+}
+
+func utilisationWords(name string, n number, low, high float64, ok bool) Line {
+	line := prose(name+" %s", n.suffixed("%"))
+	if !ok || !n.known() {
+		return line
+	}
+	l, h := number{value: &low, source: n.source}, number{value: &high, source: n.source}
+	return append(line, intervalWords(l, h)...)
+}
+
+// outside is the share of a server's latency that passed outside its engine, per cent.
+func (d *data) outside(g group) number {
+	for _, s := range d.singleRuns().Servers {
+		if s.Backend == g.label && s.Mode == g.mode {
+			return d.statsNumber(&s.OverheadPct, fmt.Sprintf("runs.servers, backend=%s, mode=%s", s.Backend, s.Mode), "overhead_pct")
+		}
+	}
+	return number{}
+}
+
+// short is the verdict with the two utilisations.
+func (b *bottleneck) short() Line {
+	line := prose("Held back by, %s in %s: %s (", strong(b.label), code(string(b.mode)), strong(string(b.bound)))
+	return append(joined(line, b.evidence[:2], ", "), word(")."))
+}
+
+// full is the verdict with all that it rests on and how sure it is.
+func (b *bottleneck) full() Line {
+	line := prose("%s in %s: %s, as %s. ", strong(b.label), code(string(b.mode)), strong(string(b.bound)), word(b.rule))
+	line = append(joined(line, b.evidence, ", "), word("."))
+	return append(line, word(" "+b.sureness()))
+}
+
+// sureness says in how many scenarios the verdict is the same, and whether the intervals leave another open.
+func (b *bottleneck) sureness() string {
+	n := 0
+	var others []string
+	for _, bound := range []roofline.Bound{roofline.Throttled, roofline.MemoryBound, roofline.Compute, roofline.HostBound, roofline.Between, roofline.Unknown} {
+		list := b.scenarios[bound]
+		n += len(list)
+		if bound != b.bound && len(list) > 0 {
+			others = append(others, fmt.Sprintf("%s in %s", bound, strings.Join(list, ", ")))
+		}
+	}
+	text := fmt.Sprintf("So it is in %d of %d scenarios", len(b.scenarios[b.bound]), n)
+	if len(others) > 0 {
+		text += " (" + strings.Join(others, "; ") + ")"
+	}
+	switch {
+	case b.bound == roofline.Unknown || b.bound == roofline.Throttled:
+		return text + "."
+	case !b.intervals:
+		return text + "; without intervals how sure it is cannot be said."
+	case len(b.open) > 0:
+		parts := make([]string, len(b.open))
+		for i, o := range b.open {
+			parts[i] = string(o)
+		}
+		return text + "; the 95% intervals reach across a threshold: " + strings.Join(parts, " or ") + " is open too."
+	}
+	return text + "; it is the same throughout the 95% intervals."
+}
+
+func bottleneckSection(d *data) []Block {
+	var items []Line
+	for _, b := range d.bottlenecks() {
+		items = append(items, b.full())
+	}
+	if len(items) == 0 {
+		return []Block{Note{Remark, phrase("No backend has a good run, so there is nothing to judge.")}}
+	}
+	blocks := []Block{para("By the rules of section 2, over the means of the scenarios:"), List{Items: items}}
+	if missing := d.unmeasured(); missing != "" {
+		blocks = append(blocks, para("Not measured, hence not judged: %s.", word(missing)))
+	}
+	return blocks
+}
+
+// verdicts lists what holds the backends back in a mode.
+func verdicts(list []bottleneck, mode record.Mode) string {
+	by := map[string][]string{}
+	var order []string
+	for _, b := range list {
+		if b.mode != mode {
+			continue
+		}
+		if by[string(b.bound)] == nil {
+			order = append(order, string(b.bound))
+		}
+		by[string(b.bound)] = append(by[string(b.bound)], b.label)
+	}
+	parts := make([]string, len(order))
+	for i, bound := range order {
+		parts[i] = bound + " (" + strings.Join(by[bound], ", ") + ")"
+	}
+	return strings.Join(parts, "; ")
+}
