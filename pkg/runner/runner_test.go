@@ -240,7 +240,7 @@ func (c *counter) Now() {
 	defer c.mu.Unlock()
 	ns := time.Now().UnixNano()
 	c.pending = append(c.pending, record.Sample{Schema: record.SchemaSample, Host: "here", TSUnixNS: ns, Source: "rapl", Device: "cpu:0",
-		EnergyCounterJoules: units.Ptr(units.Joules(float64(ns%1e15) * 1e-9 * 10))})
+		EnergyCounterJoules: units.Ptr(units.Joules(float64(ns%1e15) * 1e-9 * 10)), CounterUpdateNS: units.Ptr[int64](1)})
 }
 
 func (c *counter) Drain() []record.Sample {
@@ -260,7 +260,7 @@ func TestEnergyIsJoinedInTheStream(t *testing.T) {
 	}
 	for _, r := range sink.runs {
 		if r.PowerMeanW == nil || *r.PowerMeanW < 9.99 || *r.PowerMeanW > 10.01 {
-			t.Fatalf("%s: power %v (%s), want 10 W", r.RunID, r.PowerMeanW, r.EnergyReasons)
+			t.Fatalf("%s: power %s (%s), want 10 W", r.RunID, units.G4Ptr(r.PowerMeanW), r.EnergyReasons)
 		}
 		want := 10 * float64(*r.EndUnixNS-*r.StartUnixNS) / 1e9 / float64(*r.Iterations)
 		if got := float64(*r.EnergyJoules); got < want*0.999 || got > want*1.001 {
