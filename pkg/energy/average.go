@@ -21,7 +21,10 @@ import (
 //   - (T-r) times the most that an average in [s-T, s] differs from avg(s);
 //   - noise: successive averages at distance u differ by (p1-p0)*u/T, where p0 and p1 are the mean powers of the piece that
 //     left the box and of the one that came in, so that a piece has the standard deviation sd(differences)*T/(u*sqrt 2). The
-//     energy of m of the M pieces of a box whose sum is known has the variance sd^2 u^2 m (1 - m/M).
+//     energy of m of the M pieces of a box whose sum is known has the variance sd^2 u^2 m (1 - m/M). Three times its root is
+//     taken: pieces that swing together move the sum by more than independent ones.
+//
+// Power that swings with a period of T, or of a part of it, leaves no trace in the averages, and cannot be told from none.
 //
 // It reports false where readings do not reach back far enough.
 func averages(s series, w Window, span, period int64) (integral, bool) {
@@ -37,7 +40,7 @@ func averages(s series, w Window, span, period int64) (integral, bool) {
 	}
 	k := (w.End - w.Start) / span
 	rest := (w.End - w.Start) % span
-	out := integral{inside: boxes.inside(w)}
+	out := integral{inside: boxes.inside(w), chance: true}
 	add := func(t int64) {
 		e := boxes.at(t, period)
 		out.v, out.bound = out.v+e.v, out.bound+e.bound()

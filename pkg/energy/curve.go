@@ -68,7 +68,7 @@ const (
 	rangeSpan = 10     // segments on each side whose powers bound the power at an edge
 	fitSpan   = 8      // updates on each side that a line is laid through at most
 	sideSpan  = 4      // segments on each side that the power before and behind a step is taken from at most
-	evidence  = 4      // a step of power is believed where it is so many standard deviations of the power beside it
+	evidence  = 6      // a step of power is believed where it is so many standard deviations of the power beside it; a ramp has 4.2
 	widen     = 0.25   // the range of powers seen is widened by so much of itself on each side
 )
 

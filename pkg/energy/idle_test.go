@@ -1,6 +1,7 @@
 package energy
 
 import (
+	"fmt"
 	"math"
 	"slices"
 	"testing"
@@ -17,10 +18,14 @@ func idleMarks(from, to int64) []record.Sample {
 	}
 }
 
-func wantNear[T ~float64](t *testing.T, what string, got *T, want float64) {
+func wantNear[T ~float64 | ~int64](t *testing.T, what string, got *T, want float64) {
 	t.Helper()
 	if got == nil || math.Abs(float64(*got)-want) > 1e-6*max(1, math.Abs(want)) {
-		t.Errorf("%s: saw %s, want %v", what, units.G4Ptr(got), want)
+		saw := "none"
+		if got != nil {
+			saw = fmt.Sprint(*got)
+		}
+		t.Errorf("%s: saw %s, want %v", what, saw, want)
 	}
 }
 

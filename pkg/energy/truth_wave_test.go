@@ -49,6 +49,12 @@ func (s sine) energy(t float64) float64 {
 	return s.mean*t - s.swing/s.omega*(math.Cos(s.omega*t+s.phase)-math.Cos(s.phase))
 }
 
+// The waves that some sensors cannot tell from others of another energy.
+const (
+	inStep = "sine of 1 Hz"        // moving averages over a second do not see it
+	hidden = "spikes at the edges" // which side of the edge they lie on no reading tells
+)
+
 const idleWatts, busyWatts = 60.0, 300.0
 
 // waves are the waveforms, each drawn anew for a window from s to e of a recording of length seconds. unit is the time
@@ -115,7 +121,8 @@ var waves = []struct {
 		return p
 	}},
 	{"sine", func(r *rand.Rand, s, e, length, unit float64) wave {
-		return sine{200, 120 * r.Float64(), 2 * math.Pi * (0.3 + 4*r.Float64()), 7 * r.Float64()}
+		f := 1 + r.IntN(4) // a tenth and more from whole frequencies, which averages over a second do not see
+		return sine{200, 120 * r.Float64(), 2 * math.Pi * (float64(f) - 0.1 - 0.8*r.Float64()), 7 * r.Float64()}
 	}},
 	{"noise", func(r *rand.Rand, s, e, length, unit float64) wave {
 		p := &pieces{}
@@ -139,10 +146,13 @@ var waves = []struct {
 		p.piece(idleWatts, 0, length-e)
 		return p
 	}},
-	{"spikes in edge segments", func(r *rand.Rand, s, e, length, unit float64) wave {
+	{inStep, func(r *rand.Rand, s, e, length, unit float64) wave {
+		return sine{200, 120, 2 * math.Pi, 7 * r.Float64()}
+	}},
+	{hidden, func(r *rand.Rand, s, e, length, unit float64) wave {
 		p := &pieces{}
 		p.piece(200, 0, s)
-		p.piece(800, 0, unit/4) // which side of the edge it lies on, no reading tells
+		p.piece(800, 0, unit/4)
 		p.piece(200, 0, length-s-unit/4)
 		return p
 	}},
