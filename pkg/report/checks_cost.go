@@ -181,7 +181,7 @@ func gradeWords(g record.Grade) string {
 	case record.GradeB:
 		return "grade B (one of them, well sampled)"
 	case record.GradeC:
-		return "grade C (under-sampled, throttled or shared)"
+		return "grade C (under-sampled, throttled, shared or with a gap)"
 	case record.GradeD:
 		return "grade D (estimated from a model of the processor)"
 	}

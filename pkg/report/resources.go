@@ -161,13 +161,17 @@ func (s *resources) estimate(c *resourceColumn) (stats.Estimate, bool, error) {
 	return e, false, err
 }
 
-// bounds is the mean of a column over the runs of a cell with its 95% t interval; ok is false where there is none.
+// bounds is the mean of a column over the runs of a cell with its 95% interval, on the log scale where that is possible, so
+// that it reaches below zero for nothing that cannot; ok is false where there is none.
 func (s *resources) bounds(c *resourceColumn) (bounded, bool) {
 	e, shared, err := s.estimate(c)
 	if err != nil {
 		return bounded{}, false
 	}
-	ci, err := e.Interval(stats.DefaultConfidence)
+	ci, err := e.LogInterval(stats.DefaultConfidence)
+	if e.Mean <= 0 {
+		ci, err = e.Interval(stats.DefaultConfidence)
+	}
 	if err != nil {
 		return bounded{}, false
 	}
@@ -209,10 +213,10 @@ func (d *data) resourceNumber(c cellRow, col *resourceColumn) number {
 
 // why says why a column is null in all runs of a cell.
 func (s *resources) why(col *resourceColumn) string {
-	if reasons := counted(s.reasons); col.energy && reasons != "" {
+	if reasons := counted(s.reasons); col.energy && reasons != "" && len(s.values[resPerToken.index]) == 0 {
 		return reasons
 	}
-	return "not recorded, as no sensor gave it"
+	return "not on record: no sensor gave it"
 }
 
 // resourceMean is a column over the scenarios of a backend in a mode: the mean of the cells, or the largest for a peak.
@@ -262,7 +266,7 @@ func (d *data) resourceInterval(g group, col *resourceColumn) (low, high number)
 			list = append(list, b)
 		}
 	}
-	source := Source{Artifact: d.CellsName, Row: "backend=" + g.label + ", mode=" + string(g.mode), Column: col.name, How: also(col.how, "end of the 95% t interval from repeating the runs")}
+	source := Source{Artifact: d.CellsName, Row: "backend=" + g.label + ", mode=" + string(g.mode), Column: col.name, How: also(col.how, "end of the 95% interval from repeating the runs")}
 	low, high = number{source: source, estimated: estimated}, number{source: source, estimated: estimated}
 	if l, h, ok := meanInterval(list, want); ok {
 		low.value, high.value = &l, &h

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/image/font"
 	"gonum.org/v1/plot"
@@ -19,7 +20,7 @@ func init() {
 
 // envelope is one bin of a panel: the lowest and the highest value while one backend worked.
 type envelope struct {
-	at        int // bin
+	at, bins  int // the first bin, and how many until the next value
 	low, high float64
 	color     color.NRGBA
 }
@@ -129,7 +130,7 @@ func (c timeChart) drawPanel(dc draw.Canvas, p *panel, last bool) {
 		if short := least - (top - bottom); short > 0 {
 			bottom, top = bottom-short/2, top+short/2
 		}
-		box(dc, b.color, left, bottom, left+max(width, least), top)
+		box(dc, b.color, left, bottom, left+max(width*vg.Length(b.bins), least), top)
 	}
 }
 
@@ -296,12 +297,30 @@ func (d *data) panel(k seriesKey, first int, seen map[string]bool) panel {
 			label, c = "", muted
 		}
 		seen[label] = true
-		p.Bins = append(p.Bins, envelope{key.at - first, b.low, b.high, c})
+		p.Bins = append(p.Bins, envelope{key.at - first, 1, b.low, b.high, c})
 	}
 	slices.SortFunc(p.Bins, func(a, b envelope) int {
 		return compareAll(float64(a.at-b.at), rank122(a.color)-rank122(b.color), a.low-b.low, a.high-b.high)
 	})
+	p.hold(int(float64(hold) * timelineBins / float64(d.Timeline.length)))
 	return p
+}
+
+// hold is how long a value stands until the next one of a source that is read seldom.
+const hold = 2500 * time.Millisecond
+
+// hold widens each bin up to the next with a value, where that is at most so many bins away.
+func (p *panel) hold(most int) {
+	for i := range p.Bins {
+		for _, next := range p.Bins[i+1:] {
+			if gap := next.at - p.Bins[i].at; gap > 0 {
+				if gap <= most {
+					p.Bins[i].bins = gap
+				}
+				break
+			}
+		}
+	}
 }
 
 // rank122 puts what stands between runs below the backends.

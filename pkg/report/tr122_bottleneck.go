@@ -172,7 +172,7 @@ func (d *data) outside(g group) number {
 
 // short is the verdict with the two utilisations.
 func (b *bottleneck) short() Line {
-	line := prose("Held back by, %s in %s: %s (", strong(b.label), code(string(b.mode)), strong(string(b.bound)))
+	line := prose("What holds %s back in %s: %s (", strong(b.label), code(string(b.mode)), strong(string(b.bound)))
 	return append(joined(line, b.evidence[:2], ", "), word(")."))
 }
 

@@ -24,7 +24,8 @@ func results122(*data) []Block {
 func (d *data) resourceTable(caption string, names []string, columns []*resourceColumn) *tableBuilder {
 	var shown []string
 	var kept []*resourceColumn
-	var missing []string
+	missing := map[string][]string{} // by reason
+	var order []string
 	for i, col := range columns {
 		known, why := false, ""
 		for _, g := range d.groups() {
@@ -36,7 +37,10 @@ func (d *data) resourceTable(caption string, names []string, columns []*resource
 		if known {
 			shown, kept = append(shown, names[i]), append(kept, col)
 		} else {
-			missing = append(missing, fmt.Sprintf("%s (%s)", names[i], why))
+			if missing[why] == nil {
+				order = append(order, why)
+			}
+			missing[why] = append(missing[why], names[i])
 		}
 	}
 	t := newTable(caption, byBackendMode, shown)
@@ -50,20 +54,13 @@ func (d *data) resourceTable(caption string, names []string, columns []*resource
 		}
 		t.row([]string{g.label, string(g.mode)}, numbers...)
 	}
-	if len(missing) > 0 {
-		t.note("Not known of any backend: %s.", word(strings.Join(missing, "; ")))
+	for i, why := range order {
+		order[i] = fmt.Sprintf("%s (%s)", strings.Join(missing[why], ", "), why)
+	}
+	if len(order) > 0 {
+		t.note("Not known of any backend: %s.", word(strings.Join(order, "; ")))
 	}
 	return t
-}
-
-// gradesByBackend says of each backend and mode how well its energy is known.
-func (d *data) gradesByBackend(t *tableBuilder) {
-	for _, g := range d.groups() {
-		if g.measured() {
-			words := d.gradesOf(func(c cellRow) bool { return c.label == g.label && c.Mode == g.mode }).words()
-			t.note("%s in %s: %s", word(g.label), word(string(g.mode)), word(words))
-		}
-	}
 }
 
 func energySummary(d *data) []Block {
@@ -83,7 +80,7 @@ func energySummary(d *data) []Block {
 		graded := d.gradesOf(func(c cellRow) bool { return c.label == g.label && c.Mode == g.mode })
 		t.lines(append(cells, phrase(graded.short()), phrase(orElse(counted(graded.sources), "none"))))
 	}
-	t.note("joules_per_token: amortised. ci_lower, ci_upper: 95% interval of its mean from repeating the runs. bound_pct: of the energy of a run, what sampling may have added or left out. readings: of power, in a window. grades, source: runs of each.")
+	t.note("joules_per_token: amortised. ci_lower, ci_upper: 95% interval of its mean from repeating the runs. bound_pct: of the energy of a run, what sampling may have added or left out; of an estimate it says nothing about how good the estimate is. readings: of power, in a window. grades, source: runs of each.")
 	t.note("%s", word(d.gradeWords("")))
 	return append(energyStatement(d), d.orNothing(t)...)
 }
