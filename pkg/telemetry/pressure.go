@@ -63,7 +63,7 @@ func openPressure(env Environment, _ Options) (Source, string, error) {
 
 func exists(files fs.FS, name string) bool {
 	_, err := fs.Stat(files, name)
-	return err == nil
+	return !errors.Is(err, fs.ErrNotExist)
 }
 
 // read gives the three totals.
