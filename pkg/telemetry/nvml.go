@@ -26,7 +26,7 @@ type gpus struct {
 	lib    nvml.Interface
 	has    abilities
 	slow   pace
-	memory every
+	usage  every
 	family family
 	gpus   []gpu
 	left   []error // why a GPU was left out, each naming it
@@ -72,7 +72,7 @@ func openNVML(env Environment, lib nvml.Interface) (Source, string, error) {
 	if ret := lib.Init(); ret != nvml.SUCCESS {
 		return nil, "", nvmlAbsent(ret)
 	}
-	g := &gpus{env: env, lib: lib, has: abilitiesOf(lib), memory: every{span: memoryEvery}, family: newFamily(env.fsys())}
+	g := &gpus{env: env, lib: lib, has: abilitiesOf(lib), usage: every{span: usageEvery}, family: newFamily(env.fsys())}
 	err := g.find()
 	if err == nil && len(g.gpus) == 0 {
 		err = noGPU(g.left)
@@ -205,7 +205,7 @@ func (*gpus) Name() string { return nvmlName }
 // reported and has no row.
 func (g *gpus) Sample(now time.Time, dst []record.Sample) ([]record.Sample, error) {
 	begin := time.Now()
-	slow, memory := g.slow.due(now), g.memory.due(now)
+	slow, usage := g.slow.due(now), g.usage.due(now)
 	var errs []error
 	for i := range g.gpus {
 		d := &g.gpus[i]
@@ -214,8 +214,8 @@ func (g *gpus) Sample(now time.Time, dst []record.Sample) ([]record.Sample, erro
 		s := g.env.sample(at, nvmlName, d.device)
 		c := calls{at: at}
 		g.read(d, fastReadings, &s, &c)
-		if memory {
-			g.read(d, memoryReadings, &s, &c)
+		if usage {
+			g.read(d, usageReadings, &s, &c)
 		}
 		if slow {
 			g.read(d, slowReadings, &s, &c)

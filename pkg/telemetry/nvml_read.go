@@ -13,18 +13,19 @@ import (
 	"github.com/banterhearts/bh/pkg/units"
 )
 
-// memoryEvery is how often the memory in use is read: workers take it in steps and keep it, so that its peak shows long
-// before a run is over, and each call costs the driver's lock.
-const memoryEvery = 100 * time.Millisecond
+// usageEvery is how often utilisation and memory in use are read, as each call takes the driver's lock: utilisation is the
+// driver's mean over a sixth of a second or more (NVML API Reference Guide, nvmlDeviceGetUtilizationRates), and memory is
+// taken in steps and kept.
+const usageEvery = 100 * time.Millisecond
 
 // gpuReading reads one or a few columns of a GPU.
 type gpuReading func(*gpus, *gpu, *record.Sample, *calls)
 
 // The readings by pace. Energy and power come first, as they are what the time stamp is for.
 var (
-	fastReadings = []gpuReading{(*gpus).energy, (*gpus).watts, (*gpus).clock, (*gpus).utilisation, (*gpus).throttle}
+	fastReadings = []gpuReading{(*gpus).energy, (*gpus).watts, (*gpus).clock, (*gpus).throttle}
 
-	memoryReadings = []gpuReading{(*gpus).memoryUsed}
+	usageReadings = []gpuReading{(*gpus).utilisation, (*gpus).memoryUsed}
 
 	slowReadings = []gpuReading{(*gpus).temperature, (*gpus).memoryClock, (*gpus).limit, (*gpus).processes, (*gpus).resolution}
 )

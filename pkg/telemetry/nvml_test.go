@@ -195,17 +195,17 @@ func TestNVML(t *testing.T) {
 	}
 }
 
-// What changes slowly is asked for once per second, the memory ten times, and the rest in every sweep.
+// What changes slowly is asked for once per second, utilisation and memory ten times, and the rest in every sweep.
 func TestNVMLPace(t *testing.T) {
 	c := &card{}
 	src, _ := openCards(t, machine(nil), []*card{c})
-	fast := []string{"energy", "fields", "clock", "utilisation", "throttle"}
-	all := append(append(slices.Clone(fast), "memory"), "temperature", "memory clock", "limit", "processes")
+	all := []string{"energy", "fields", "clock", "throttle", "utilisation", "memory", "temperature", "memory clock", "limit", "processes"}
+	fast := all[:4]
 	for _, step := range []struct {
 		at   time.Duration
 		want []string
 	}{
-		{0, all}, {10 * time.Millisecond, fast}, {memoryEvery, all[:6]}, {memoryEvery + 99*time.Millisecond, fast}, {slowEvery, all},
+		{0, all}, {10 * time.Millisecond, fast}, {usageEvery, all[:6]}, {usageEvery + 99*time.Millisecond, fast}, {slowEvery, all},
 	} {
 		c.asked = nil
 		s := read(t, src, epoch.Add(step.at))[0]
