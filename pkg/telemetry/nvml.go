@@ -176,18 +176,17 @@ func (g *gpus) open(i int) (gpu, error) {
 }
 
 func (g *gpus) describe() string {
-	parts := make([]string, 0, len(g.gpus)+len(g.left)+1)
-	for i := range g.gpus {
-		d := &g.gpus[i]
-		name, ret := d.GetName()
-		if ret != nvml.SUCCESS {
-			name = "unnamed"
+	var parts []string
+	for i := 0; i < len(g.gpus); {
+		text, first := g.gpus[i].describe(), g.gpus[i].device
+		last := first
+		for i++; i < len(g.gpus) && g.gpus[i].describe() == text; i++ {
+			last = g.gpus[i].device
 		}
-		counter := ""
-		if d.counts {
-			counter = "energy counter, "
+		if last != first {
+			first += " to " + last
 		}
-		parts = append(parts, fmt.Sprintf("%s %s (%s%s)", d.device, name, counter, d.power))
+		parts = append(parts, first+" "+text)
 	}
 	if version, ret := g.lib.SystemGetDriverVersion(); ret == nvml.SUCCESS {
 		parts = append(parts, "driver "+version)
@@ -196,6 +195,18 @@ func (g *gpus) describe() string {
 		parts = append(parts, "left out: "+err.Error())
 	}
 	return strings.Join(parts, ", ")
+}
+
+func (d *gpu) describe() string {
+	name, ret := d.GetName()
+	if ret != nvml.SUCCESS {
+		name = "unnamed"
+	}
+	counter := ""
+	if d.counts {
+		counter = "energy counter, "
+	}
+	return fmt.Sprintf("%s (%s%s)", name, counter, d.power)
 }
 
 // Name implements Source.
@@ -230,8 +241,11 @@ func (g *gpus) Sample(now time.Time, dst []record.Sample) ([]record.Sample, erro
 	return dst, errors.Join(errs...)
 }
 
-// Track implements Tracker.
-func (g *gpus) Track(pids []int) { g.family.track(pids) }
+// Track implements Tracker. The next sweep tells of the processes, as a run may be over before their turn.
+func (g *gpus) Track(pids []int) {
+	g.family.track(pids)
+	g.slow = pace{}
+}
 
 // Resolution implements Resolver: what sampling has shown so far.
 func (g *gpus) Resolution() map[string]Resolution {

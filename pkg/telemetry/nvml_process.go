@@ -26,9 +26,9 @@ func (g *gpus) processes(d *gpu, s *record.Sample, c *calls) {
 
 // family is the process trees that are measured.
 type family struct {
-	files fs.FS
-	alone bool // the process numbers of this tree are not the machine's: it is of a container
-	roots map[int]bool
+	files     fs.FS
+	contained bool // process numbers here are a container's, NVML's may be the machine's
+	roots     map[int]bool
 }
 
 // initialPIDs is the namespace of process numbers that the machine begins with (Linux, PROC_PID_INIT_INO).
@@ -36,7 +36,7 @@ const initialPIDs = "pid:[4026531836]"
 
 func newFamily(files fs.FS) family {
 	space, err := fs.ReadLink(files, "proc/self/ns/pid")
-	return family{files: files, alone: err == nil && space != initialPIDs}
+	return family{files: files, contained: err == nil && space != initialPIDs}
 }
 
 func (f *family) track(pids []int) {
@@ -71,10 +71,10 @@ func (f *family) split(list []nvml.ProcessInfo) (own *units.Bytes, others *int64
 			memory += units.Bytes(p.UsedGpuMemory)
 		}
 	}
-	if told && (mine > 0 || !f.alone) {
+	if told && (mine > 0 || !f.contained) {
 		own = &memory
 	}
-	if !f.alone {
+	if !f.contained {
 		others = &foreign
 	}
 	return own, others

@@ -70,7 +70,11 @@ func TestNVMLProcesses(t *testing.T) {
 		}
 	}
 	src, _ := openCards(t, machine(initial), []*card{{running: using(100)}})
+	read(t, src, epoch)
 	src.Track([]int{100})
+	if s := read(t, src, epoch)[0]; s.MemOwnBytes == nil || *s.MemOwnBytes != 100 || *s.ForeignProcesses != 0 {
+		t.Errorf("saw own memory %v, want 100 at once after tracking began", show(s.MemOwnBytes))
+	}
 	src.Track(nil)
 	if s := read(t, src, epoch)[0]; s.MemOwnBytes != nil || s.ForeignProcesses != nil {
 		t.Error("saw own and others' processes after tracking ended")

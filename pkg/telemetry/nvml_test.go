@@ -158,7 +158,7 @@ func openCards(t *testing.T, env Environment, cards []*card, lacks ...string) (*
 func TestNVML(t *testing.T) {
 	a, b := &card{millijoules: 5_000_000, running: make([]nvml.ProcessInfo, 2)}, &card{millijoules: 100}
 	src, detail := openCards(t, machine(fixture(t, "desktop")), []*card{a, b})
-	if want := "gpu:0 Test GPU (energy counter, instantaneous power), gpu:1 Test GPU (energy counter, instantaneous power), driver 555.42"; detail != want {
+	if want := "gpu:0 to gpu:1 Test GPU (energy counter, instantaneous power), driver 555.42"; detail != want {
 		t.Errorf("detail: saw %q, want %q", detail, want)
 	}
 	a.millijoules += 2500
