@@ -8,6 +8,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	urfave "github.com/urfave/cli/v2"
 
@@ -20,13 +21,19 @@ import (
 
 // joinColumns are what a person sees of joined runs.
 var joinColumns = []string{"backend", "mode", "scenario", "repetition", "status", "latency_ns", "energy_joules",
-	"power_mean_w", "power_samples", "power_source", "energy_grade", "energy_reasons"}
+	"energy_error_joules", "joules_per_token", "power_mean_w", "power_samples", "power_source", "energy_grade", "energy_reasons"}
+
+// maxAhead is how far clocks may be apart: more than any time zone.
+const maxAhead = 48 * time.Hour
 
 // joinOptions are the settings of join.
 type joinOptions struct {
 	Runs    store.Input
-	Samples []string     // recordings, each in order of time
-	Output  store.Output // a table on a terminal, JSON-lines in a pipe, unless it says otherwise
+	Samples []string                 // recordings, each in order of time
+	Output  store.Output             // a table on a terminal, JSON-lines in a pipe, unless it says otherwise
+	Source  string                   // telemetry source to take energy from; "" for each device's own
+	HostAs  map[string]string        // samples of one host that belong to another, as a meter's
+	Ahead   map[string]time.Duration // hosts whose clock is ahead, and by how much
 }
 
 // Validate reports settings that cannot be meant.
@@ -37,6 +44,11 @@ func (o joinOptions) Validate() error {
 	fromStdin := slices.Index(o.Samples, "-") >= 0
 	if fromStdin && (len(o.Runs.Paths) == 0 || slices.Contains(o.Runs.Paths, "-")) {
 		return cli.BadInputf("join: runs and samples both from standard input, want one of them in a file")
+	}
+	for host, ahead := range o.Ahead {
+		if ahead.Abs() > maxAhead {
+			return cli.BadInputf("join: --clock-ahead %s: saw %v, want %v at most", host, ahead, maxAhead)
+		}
 	}
 	if o.Output.Path != "" && o.Output.Path != "-" && o.Output.Format == "" {
 		_, err := store.FormatOf(o.Output.Path)
@@ -54,17 +66,22 @@ func joinCommand(args []string, s cli.Streams) *urfave.Command {
 			"with exit code 3 when rows were rejected or runs found no energy; their energy_reasons say why.",
 		Flags: []urfave.Flag{
 			&urfave.StringSliceFlag{Name: "samples", Usage: "recording in `FILE`, a glob or a folder; may be given several times"},
+			&urfave.StringFlag{Name: "source", DefaultText: "what measures the device that did the work",
+				Usage: "take energy from telemetry source `NAME`, whatever it measures"},
+			&urfave.StringSliceFlag{Name: "host-as", Usage: "take samples of host METER for those of host RUN, as `METER=RUN`; may be given several times"},
+			&urfave.StringSliceFlag{Name: "clock-ahead",
+				Usage: "the clock of a samples' host is ahead of the runs' by so much, as `HOST=DURATION`; may be given several times"},
 			&urfave.StringFlag{Name: "from", DefaultText: "by extension", Usage: "read RUNS as `FORMAT`: parquet, arrow, jsonl, csv"},
 			outputFlag(), formatFlag(),
 		},
 		Action: func(c *urfave.Context) error {
 			opt := joinOptions{
 				Runs:    store.Input{Paths: c.Args().Slice(), From: store.Format(c.String("from")), Stdin: s.In},
-				Samples: c.StringSlice("samples"),
+				Samples: c.StringSlice("samples"), Source: c.String("source"),
 				Output: store.Output{Path: c.String("output"), Format: store.Format(c.String("format")),
 					Stdout: s.Out, Columns: joinColumns},
 			}
-			if err := opt.Validate(); err != nil {
+			if err := errors.Join(opt.clocks(c.StringSlice("host-as"), c.StringSlice("clock-ahead")), opt.Validate()); err != nil {
 				return err
 			}
 			return join(c.Context, opt, args)
@@ -72,10 +89,53 @@ func joinCommand(args []string, s cli.Streams) *urfave.Command {
 	}
 }
 
+// clocks reads the flags that say whose samples are whose, and whose clock is ahead.
+func (o *joinOptions) clocks(hostAs, ahead []string) error {
+	o.HostAs, o.Ahead = map[string]string{}, map[string]time.Duration{}
+	for _, text := range hostAs {
+		from, to, ok := strings.Cut(text, "=")
+		if !ok || from == "" || to == "" {
+			return cli.BadInputf("join: --host-as: saw %q, want METER=RUN", text)
+		}
+		o.HostAs[from] = to
+	}
+	for _, text := range ahead {
+		host, by, ok := strings.Cut(text, "=")
+		d, err := time.ParseDuration(by)
+		if !ok || host == "" || err != nil {
+			return cli.BadInputf("join: --clock-ahead: saw %q, want HOST=DURATION, as meter=1.5s", text)
+		}
+		o.Ahead[host] = d
+	}
+	return nil
+}
+
+// translate moves the samples of other hosts to the runs' hosts and their clocks. What the recorder of another host says of
+// itself, as where its clock stands, is of that host alone.
+func (o *joinOptions) translate(in iter.Seq2[*record.Sample, error]) iter.Seq2[*record.Sample, error] {
+	return func(yield func(*record.Sample, error) bool) {
+		for s, err := range in {
+			if err == nil {
+				s.TSUnixNS -= int64(o.Ahead[s.Host])
+				if to, ok := o.HostAs[s.Host]; ok {
+					if s.Source == record.SourceRecorder {
+						continue
+					}
+					s.Host = to
+				}
+			}
+			if !yield(s, err) {
+				return
+			}
+		}
+	}
+}
+
 // join reads all runs, streams the samples past them and writes the runs.
 func join(ctx context.Context, opt joinOptions, args []string) error {
 	var runs []*record.Run
 	joiner := energy.NewJoiner()
+	joiner.Source = opt.Source
 	scanned, err := store.Scan(ctx, opt.Runs, store.Handlers{Run: func(r *record.Run) error {
 		runs = append(runs, r)
 		return joiner.Add(r)
@@ -88,7 +148,7 @@ func join(ctx context.Context, opt joinOptions, args []string) error {
 	recordings := make([]iter.Seq2[*record.Sample, error], len(opt.Samples))
 	summaries := make([]store.Summary, len(opt.Samples))
 	for i, path := range opt.Samples {
-		recordings[i] = samplesOf(ctx, store.Input{Paths: []string{path}, Stdin: opt.Runs.Stdin}, &summaries[i])
+		recordings[i] = opt.translate(samplesOf(ctx, store.Input{Paths: []string{path}, Stdin: opt.Runs.Stdin}, &summaries[i]))
 	}
 	for s, err := range energy.Merge(recordings...) {
 		if err != nil {

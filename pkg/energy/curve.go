@@ -32,7 +32,7 @@ func changes(s series, period int64) curve {
 		default:
 			lo := s[i-1].ts
 			if period > 0 {
-				lo = max(lo, p.ts-period)
+				lo = max(lo, p.ts-period+1) // later than t - period
 			}
 			c = append(c, update{lo, p.ts, p.v})
 		}
@@ -44,7 +44,7 @@ func changes(s series, period int64) curve {
 func first(s series, period int64) int64 {
 	switch {
 	case period > 0:
-		return s[0].ts - period
+		return s[0].ts - period + 1
 	case len(s) > 1:
 		return s[0].ts - (s[1].ts - s[0].ts)
 	}
@@ -69,6 +69,7 @@ const (
 	fitSpan   = 8      // updates on each side that a line is laid through at most
 	sideSpan  = 4      // segments on each side that the power before and behind a step is taken from at most
 	evidence  = 6      // a step of power is believed where it is so many standard deviations of the power beside it; a ramp has 4.2
+	fresh     = 1e-8   // seconds; updates whose times are known that well need no others
 	widen     = 0.25   // the range of powers seen is widened by so much of itself on each side
 )
 
@@ -113,7 +114,9 @@ func (c curve) at(t int64, period int64) estimated {
 	}
 	e := between(k, a, b, low, high)
 	if v, ok := straight(k, a, b); ok {
-		e.v = v
+		if max(k[a].h, k[b].h) > fresh {
+			e.v = v
+		}
 	} else if v, ok := stepped(k, a, b); ok {
 		e.v = v
 	}
