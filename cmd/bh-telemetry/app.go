@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	urfave "github.com/urfave/cli/v2"
@@ -29,7 +31,7 @@ func newApp(args []string, s cli.Streams) *urfave.App {
 			"of measured runs. doctor says which sensors work here and what to do about the others.",
 		DisableSliceFlagSeparator: true, // a file name may hold a comma
 		Commands: []*urfave.Command{
-			recordCommand(args, s), joinCommand(args, s), summaryCommand(s), recoverCommand(args, s), doctorCommand(s),
+			recordCommand(args, s), topCommand(s), joinCommand(args, s), summaryCommand(s), recoverCommand(args, s), doctorCommand(s),
 		},
 	}
 }
@@ -56,19 +58,47 @@ func sensorFlags() []urfave.Flag {
 		&urfave.Float64Flag{Name: "cpu-idle-watts", DefaultText: "published figures",
 			Usage: "`WATTS` of one idle processor package, for the estimate where no sensor measures processor power"},
 		&urfave.Float64Flag{Name: "cpu-max-watts", DefaultText: "published figures", Usage: "the same `WATTS` under full load"},
+		&urfave.StringSliceFlag{Name: "meter", DefaultText: "none", Usage: "read an external meter too: `NAME=METER`, a command that prints\n" +
+			"watts, or http://HOST:PORT/metrics#METRIC; may be given several times"},
+		&urfave.DurationFlag{Name: "meter-interval", Value: telemetry.DefaultMeterInterval,
+			Usage: "`TIME` between two readings of a meter that does not go on by itself"},
 		rootFlag(),
 	}
 }
 
 // sensorOptions is what they say.
 func sensorOptions(c *urfave.Context) telemetry.Options {
-	var opt telemetry.Options
+	opt := telemetry.Options{Meters: c.StringSlice("meter"), MeterInterval: c.Duration("meter-interval")}
 	for name, to := range map[string]**units.Watts{"cpu-idle-watts": &opt.CPUIdleWatts, "cpu-max-watts": &opt.CPUMaxWatts} {
 		if c.IsSet(name) {
 			*to = units.Ptr(units.Watts(c.Float64(name)))
 		}
 	}
 	return opt
+}
+
+// meterSource is the source of external meters.
+const meterSource = "meter"
+
+// openSensors opens what the machine has. A meter that was asked for and does not work is an error, and so is a machine
+// without any sensor.
+func openSensors(env telemetry.Environment, opt telemetry.Options) (*telemetry.Set, error) {
+	set, err := telemetry.Open(env, opt)
+	if err != nil {
+		return nil, err
+	}
+	if len(opt.Meters) > 0 && !slices.Contains(set.Sources(), meterSource) {
+		for _, f := range set.Findings() {
+			if f.Source == meterSource {
+				err = fmt.Errorf("--meter: %s", f.Detail)
+			}
+		}
+		return nil, errors.Join(err, set.Close())
+	}
+	if len(set.Sources()) == 0 {
+		return nil, errors.Join(errors.New("no sensor works on this machine; see bh-telemetry doctor"), set.Close())
+	}
+	return set, nil
 }
 
 func outputFlag() urfave.Flag {
