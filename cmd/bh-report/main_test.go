@@ -150,6 +150,7 @@ func TestExamples(t *testing.T) {
 	}
 	t.Chdir(t.TempDir())
 	if err := errors.Join(fixture(pipeline, "results/tr119", "prefill"), fixture(pipeline, "results/tr117", "generate"), fixture(pipeline, "results/tr119-archive", "prefill"),
+		fixture(pipeline, "results/tr122", "prefill"),
 		os.CopyFS("pipelines/tr119", os.DirFS(pipeline))); err != nil {
 		t.Fatal(err)
 	}
@@ -169,8 +170,8 @@ func TestExamples(t *testing.T) {
 			t.Errorf("%s: exit %d, printed %q: %s", command, code, out.String(), errs.String())
 		}
 	}
-	if n != 5 {
-		t.Errorf("the documentation has %d examples, want 5", n)
+	if n != 6 {
+		t.Errorf("the documentation has %d examples, want 6", n)
 	}
 	md, err := os.ReadFile("results/tr119-archive/report.md")
 	if err != nil || !strings.HasPrefix(string(md), "# TR119, the archive analysed again\n") {

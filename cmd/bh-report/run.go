@@ -18,6 +18,7 @@ const examples = `Examples:
    bh-report --dir results/tr119 --prices pipelines/tr119/pricing.yaml --matrix pipelines/tr119/matrix.yaml
    bh-report --dir results/tr119-archive --method tr119 --title "TR119, the archive analysed again"
    bh-report --profile tr117 --dir results/tr117
+   bh-report --profile tr122 --dir results/tr122
    bh-report summary results/tr119
    bh-report verify results/tr119/report.md`
 
@@ -51,7 +52,7 @@ func flags() []urfave.Flag {
 		&urfave.StringFlag{Name: "prices", Usage: "price book `FILE` (default: the built-in book)"},
 		&urfave.StringFlag{Name: "matrix", Usage: "matrix `FILE` (default: the one in the manifest)"},
 		&urfave.StringFlag{Name: "method", Value: report.DefaultMethod, Usage: "`NAME` of the assumption set that the tables show, default or tr119"},
-		&urfave.StringFlag{Name: "profile", Value: string(report.DefaultProfile), Usage: "`NAME` of the technical report to write, tr117 or tr119"},
+		&urfave.StringFlag{Name: "profile", Value: string(report.DefaultProfile), Usage: "`NAME` of the technical report to write, " + report.ProfileNames()},
 		&urfave.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FOLDER` that the report is written to (default: that of the artifacts)"},
 		&urfave.StringFlag{Name: "title", Usage: "`TITLE` of the report (default: the profile's)"},
 	}
