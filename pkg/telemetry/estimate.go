@@ -58,7 +58,13 @@ type estimate struct {
 	rateFromAt time.Time
 }
 
-var _ Source = (*estimate)(nil)
+var (
+	_ Source   = (*estimate)(nil)
+	_ Resolver = (*estimate)(nil)
+)
+
+// estimateUpdate is how often the counter can change: the busy time that it is made from is counted in ticks.
+const estimateUpdate = time.Second / userHZ
 
 func openEstimate(env Environment, opt Options) (Source, string, error) {
 	e := &estimate{env: env, files: env.fsys(), idle: DefaultIdleWattsPerCPU, max: DefaultMaxWattsPerCPU}
@@ -124,12 +130,17 @@ func (e *estimate) Sample(now time.Time, dst []record.Sample) ([]record.Sample, 
 	e.times, e.at = t, now
 
 	s := e.env.sample(now, record.SourceCPUEstimate, "cpu")
-	s.EnergyCounterJoules = units.Ptr(e.energy)
+	s.EnergyCounterJoules, s.CounterUpdateNS = units.Ptr(e.energy), units.Ptr(int64(estimateUpdate))
 	if span := now.Sub(e.rateFromAt); span >= minRateSpan {
 		s.PowerW = units.Ptr((e.energy - e.rateFrom).Over(span))
 		e.rateFrom, e.rateFromAt = e.energy, now
 	}
 	return append(dst, s), nil
+}
+
+// Resolution implements Resolver.
+func (*estimate) Resolution() map[string]Resolution {
+	return map[string]Resolution{"cpu": {Counter: estimateUpdate}}
 }
 
 // Close implements Source.

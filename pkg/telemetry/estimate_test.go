@@ -57,6 +57,9 @@ func TestEstimateBetweenTicks(t *testing.T) {
 	tree := fixture(t, "virtual-machine")
 	src, _ := openEstimateAt(t, tree, Options{})
 	s := read(t, src, epoch.Add(5*time.Millisecond))[0]
+	if r := src.Resolution()["cpu"]; r.Counter != 10*time.Millisecond || deref(s.CounterUpdateNS) != 1e7 {
+		t.Errorf("saw resolution %+v and %d ns, want the kernel's tick", r, deref(s.CounterUpdateNS))
+	}
 	if s.PowerW != nil {
 		t.Errorf("power over 5 ms: saw %v, want null", *s.PowerW)
 	}

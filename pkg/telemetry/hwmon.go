@@ -56,7 +56,7 @@ type hwmonChannel struct {
 }
 
 // hwmonGPU are the files of a GPU beside its power.
-type hwmonGPU struct{ limit, busy, used, total, clock, memClock *kept }
+type hwmonGPU struct{ limit, busy, used, total, clock, memClock, temp *kept }
 
 // open reads everything once, to know what is there, what it costs and where the counter stands.
 func (c *hwmonChannel) open() (err error) {
@@ -111,6 +111,7 @@ func (c *hwmonChannel) sample(now time.Time, s *record.Sample) (ok bool, err err
 		get(g.used, func(v float64) { s.MemUsedBytes = units.Ptr(units.Bytes(v)) })
 		get(g.total, func(v float64) { s.MemTotalBytes = units.Ptr(units.Bytes(v)) })
 		get(g.clock, func(hz float64) { s.ClockMHz = units.Ptr(units.Megahertz(hz / 1e6)) })
+		get(g.temp, func(v float64) { s.TempC = units.Ptr(units.Celsius(v / 1000)) })
 		get(g.memClock, func(hz float64) { s.MemClockMHz = units.Ptr(units.Megahertz(hz / 1e6)) })
 	}
 	return ok, errors.Join(errs...)
@@ -182,7 +183,7 @@ func (h *hwmon) Close() error {
 	for _, c := range h.channels {
 		errs = append(errs, closeKept(c.power, c.average, c.energy, c.volts, c.amperes))
 		if g := c.gpu; g != nil {
-			errs = append(errs, closeKept(g.limit, g.busy, g.used, g.total, g.clock, g.memClock))
+			errs = append(errs, closeKept(g.limit, g.busy, g.used, g.total, g.clock, g.memClock, g.temp))
 		}
 	}
 	return errors.Join(errs...)

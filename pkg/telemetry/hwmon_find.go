@@ -207,7 +207,8 @@ func hwmonGPUs(files fs.FS, chips []hwmonChip) []*hwmonChannel {
 			next++
 		}
 		c.gpu = &hwmonGPU{limit: one("power1_cap"), busy: one("device/gpu_busy_percent"), used: one("device/mem_info_vram_used"),
-			total: one("device/mem_info_vram_total"), clock: one("freq1_input"), memClock: one("freq2_input")}
+			total: one("device/mem_info_vram_total"), clock: one("freq1_input"), memClock: one("freq2_input"),
+			temp: one("temp1_input")}
 		out = append(out, c)
 	}
 	return out

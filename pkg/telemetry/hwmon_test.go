@@ -65,7 +65,7 @@ func TestHwmon(t *testing.T) {
 	}
 	gpu := got["gpu:1"]
 	if *gpu.UtilPct != 97 || *gpu.MemUsedBytes != 1e6 || *gpu.MemTotalBytes != 17163091968 || *gpu.PowerLimitW != 327 ||
-		*gpu.ClockMHz != 2371 || *gpu.MemClockMHz != 1249 {
+		*gpu.ClockMHz != 2371 || *gpu.MemClockMHz != 1249 || *gpu.TempC != 66 {
 		t.Errorf("gpu:1: saw %+v", gpu)
 	}
 	if xe := got["gpu:3"]; xe.EnergyCounterJoules == nil || *xe.EnergyCounterJoules != 0 {
