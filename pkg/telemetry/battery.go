@@ -22,9 +22,8 @@ func init() {
 }
 
 // batteries reads what the machine draws from its batteries once per slowEvery, one device per battery ("battery:BAT0"),
-// and only while it discharges: on the mains a battery's power is what it is charged with. Gauges update slowly, from
-// every second to twice a minute, and what they call the charge or energy that is left is their estimate and no counter
-// (Linux, Documentation/ABI/testing/sysfs-class-power).
+// and only while it discharges: on the mains a battery's power is what it is charged with. What its gauge calls the energy
+// that is left is the gauge's estimate and no counter (Linux, Documentation/ABI/testing/sysfs-class-power).
 type batteries struct {
 	env   Environment
 	slow  every
