@@ -32,10 +32,7 @@ func lock(k []knot, period float64) {
 	if period = rhythm(part, period); period == 0 {
 		return
 	}
-	number := make([]float64, len(part))
-	for i := 1; i < len(part); i++ {
-		number[i] = number[i-1] + max(1, math.Round((part[i].x-part[i-1].x)/period))
-	}
+	number := numbers(part, period)
 	out := slices.Clone(part)
 	for i := max(edge-from-rangeSpan-2, 0); i < min(edge-from+rangeSpan+2, len(out)); i++ { // those that are looked at
 		lo, hi := room(part, number, number[i], lockTolerance*period)
@@ -52,7 +49,26 @@ func lock(k []knot, period float64) {
 	copy(part, out)
 }
 
-// rhythm is the period of the updates, or 0 where they were not read often enough to tell one from the next.
+// numbers counts the updates, those that were not seen included. Where one is expected is followed up from the ones before:
+// the middles of two intervals may be one and a half periods apart, and readings that are closer together than updates
+// have missed none, unless the value stood still.
+func numbers(k []knot, period float64) []float64 {
+	number := make([]float64, len(k))
+	at := k[0].x
+	for i := 1; i < len(k); i++ {
+		passed := (k[i].x - at) / period
+		if 2*k[i].h < period {
+			passed -= 0.25
+		}
+		n := max(1, math.Round(passed))
+		number[i] = number[i-1] + n
+		at = min(max(at+n*period, k[i].x-k[i].h), k[i].x+k[i].h)
+	}
+	return number
+}
+
+// rhythm is the period of the updates, or 0 where they were not read often enough to tell one from the next: the mean of the
+// gaps that are not of two updates. What the device tells of it is no more than a hint, as it drifts and is rounded.
 func rhythm(k []knot, told float64) float64 {
 	gaps, widths := make([]float64, 0, len(k)), make([]float64, 0, len(k))
 	for i, n := range k {
@@ -70,7 +86,16 @@ func rhythm(k []knot, told float64) float64 {
 	if widths[len(widths)/2] > lockWidth*period {
 		return 0
 	}
-	return period
+	sum, n := 0.0, 0.0
+	for _, g := range gaps {
+		if g < 1.75*period {
+			sum, n = sum+g, n+1
+		}
+	}
+	if n == 0 {
+		return 0
+	}
+	return sum / n
 }
 
 // room is the interval that the lines of time over number leave at number q, where each passes within slack of the

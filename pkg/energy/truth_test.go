@@ -104,6 +104,8 @@ func (s simulated) read(r *rand.Rand, w wave, begin, end, length float64) (out [
 	if s.power > 0 {
 		power = updatesOf(r, s.power, s.jitter, length)
 	}
+	told := func(period float64) *int64 { return units.Ptr(int64(period * 1e9 * (0.99 + 0.02*r.Float64()))) } // measured, not quite
+	toldCounter, toldPower := told(s.counter), told(s.power)
 	phase, wraps, last := r.Float64()*s.interval, 0.0, 0.0
 	offset := 262143.0 // near the wrap
 	var times []float64
@@ -125,12 +127,12 @@ func (s simulated) read(r *rand.Rand, w wave, begin, end, length float64) (out [
 					last = raw
 				}
 				row.EnergyCounterJoules = units.Ptr(units.Joules(raw + wraps*s.wrap))
-				row.CounterUpdateNS = units.Ptr(int64(s.counter * 1e9))
+				row.CounterUpdateNS = toldCounter
 			}
 			if power == nil {
 				return
 			}
-			row.PowerUpdateNS = units.Ptr(int64(s.power * 1e9))
+			row.PowerUpdateNS = toldPower
 			u := max(shown(power, at), 0)
 			if s.box > 0 {
 				from := max(u-s.box, 0)
