@@ -29,7 +29,7 @@ func overTime(d *data) []Block {
 		if f := d.timeFigure(q); f != nil {
 			blocks = append(blocks, *f)
 		} else {
-			blocks = append(blocks, Note{Remark, prose("No figure %s: no sensor of this machine gave it.", code("over_time_"+q.name))})
+			blocks = append(blocks, Note{Remark, prose("No figure %s: no sensor of this machine gave it%s.", code("over_time_"+q.name), word(d.lacking(q)))})
 		}
 	}
 	return blocks
@@ -172,4 +172,21 @@ func (d *data) timeCaption(q quantity, c timeChart, keys []seriesKey, left []str
 		f.Caption = append(f.Caption, word(" "+d.gradeWords("")))
 	}
 	return f
+}
+
+// lacking is what the sources that could have given a quantity said of themselves, in brackets.
+func (d *data) lacking(q quantity) string {
+	if d.Manifest == nil {
+		return ""
+	}
+	var parts []string
+	for _, s := range d.Manifest.Sensors {
+		if slices.Contains(q.from, s.Source) && s.Detail != "" {
+			parts = append(parts, s.Source+": "+s.Detail)
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " (" + strings.Join(parts, "; ") + ")"
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/banterhearts/bh/pkg/manifest"
+	"github.com/banterhearts/bh/pkg/roofline"
 )
 
 func init() {
@@ -15,8 +16,16 @@ func init() {
 }
 
 func reproduction(d *data) []Block {
-	return []Block{para("The report is made from stored artifacts alone: nothing is measured again. %s hashes the artifacts, makes the report again from them and compares every byte; %s beside the report holds what it was made with, the price book included.",
-		code("bh-report verify "+MarkdownFile), code(SettingsFile))}
+	return []Block{para("The report is made from stored artifacts alone: nothing is measured again. %s hashes the artifacts, makes the report again from them and compares every byte; %s beside the report holds what it was made with%s.",
+		code("bh-report verify "+MarkdownFile), code(SettingsFile), word(d.withPrices()))}
+}
+
+// withPrices says that the price book is kept with the report, where it has one.
+func (d *data) withPrices() string {
+	if !d.Profile.priced() {
+		return ""
+	}
+	return ", the price book included"
 }
 
 func commandsSection(d *data) []Block {
@@ -25,7 +34,7 @@ func commandsSection(d *data) []Block {
 		for _, i := range d.Manifest.Invocations {
 			lines = append(lines, commandLine(i.Command))
 		}
-		for _, name := range []string{RunsFile, EnergyFile, MetricsFile, CellsFile, CostFile, StatsFile, StatisticalFile} { // in the order in which they are made
+		for _, name := range []string{RunsFile, roofline.FileName, EnergyFile, MetricsFile, CellsFile, CostFile, StatsFile, StatisticalFile} { // in the order in which they are made
 			i := slices.IndexFunc(d.Manifest.Artifacts, func(a manifest.Artifact) bool { return a.Path == name })
 			if i < 0 || !d.isInput(name) {
 				continue
@@ -74,6 +83,13 @@ func (d *data) pipeline() string {
 	}
 	if d.plan != nil {
 		plan = " --matrix " + d.plan.Name
+	}
+	if !d.Profile.priced() {
+		return strings.Join([]string{
+			fmt.Sprintf("bh-run doctor --calibrate -o %s", roofline.FileName),
+			fmt.Sprintf("bh-stats analyse -o %s %s", d.StatsName, d.CellsName),
+			fmt.Sprintf("bh-report --dir .%s%s", plan, profile),
+		}, "\n")
 	}
 	return strings.Join([]string{
 		fmt.Sprintf("bh-cost%s --method %s -o %s %s", prices, strings.Join(d.methods(), ","), d.CostsName, d.CellsName),

@@ -16,6 +16,7 @@ type resourceColumn struct {
 	how    string // how a value is made of them; empty where it is the column
 	energy bool   // the value is or rests on power
 	peak   bool   // over runs the largest counts, not the mean
+	absent string // why it is null in all runs; empty: no sensor gave it
 	get    func(*record.Run) *float64
 	index  int
 }
@@ -40,12 +41,12 @@ var (
 	resTokensPerKWh = resource(resourceColumn{name: "tokens and energy_joules", how: "tokens per 3.6e6 J", energy: true, get: func(r *record.Run) *float64 {
 		return ratio(ptr(3.6e6), perToken(func(r *record.Run) *float64 { return float(r.EnergyJoules) })(r))
 	}})
-	resMarginal = resource(resourceColumn{name: "energy_marginal_joules and tokens", how: "marginal energy over the tokens that throughput counts", energy: true,
+	resMarginal = resource(resourceColumn{name: "energy_marginal_joules and tokens", how: "marginal energy over the tokens that throughput counts", energy: true, absent: noIdle,
 		get: perToken(func(r *record.Run) *float64 { return float(r.EnergyMarginalJoules) })})
-	resMarginalPct = resource(resourceColumn{name: "energy_marginal_joules and energy_joules", how: "share, per cent", energy: true,
+	resMarginalPct = resource(resourceColumn{name: "energy_marginal_joules and energy_joules", how: "share, per cent", energy: true, absent: noIdle,
 		get: func(r *record.Run) *float64 { return percentOf(float(r.EnergyMarginalJoules), float(r.EnergyJoules)) }})
-	resIdleBefore = resource(resourceColumn{name: "idle_before_w", energy: true, get: func(r *record.Run) *float64 { return float(r.IdleBeforeW) }})
-	resIdleAfter  = resource(resourceColumn{name: "idle_after_w", energy: true, get: func(r *record.Run) *float64 { return float(r.IdleAfterW) }})
+	resIdleBefore = resource(resourceColumn{name: "idle_before_w", energy: true, absent: noIdle, get: func(r *record.Run) *float64 { return float(r.IdleBeforeW) }})
+	resIdleAfter  = resource(resourceColumn{name: "idle_after_w", energy: true, absent: noIdle, get: func(r *record.Run) *float64 { return float(r.IdleAfterW) }})
 	resSamples    = resource(resourceColumn{name: "power_samples", get: func(r *record.Run) *float64 { return float(r.PowerSamples) }})
 	resTemp       = resource(resourceColumn{name: "gpu_temp_mean_c", get: func(r *record.Run) *float64 { return float(r.GPUTempMeanC) }})
 	resGPUUtil    = resource(resourceColumn{name: "gpu_util_mean_pct", get: func(r *record.Run) *float64 { return float(r.GPUUtilMeanPct) }})
@@ -64,7 +65,10 @@ var (
 	resStepMS  = resource(resourceColumn{name: "latency_ns, ttft_ns and tokens", how: "time of one step, in ms", get: stepMS})
 )
 
-const mebi = 1 << 20
+const (
+	mebi   = 1 << 20
+	noIdle = "no idle power of the device was measured beside the runs"
+)
 
 // perToken is a column per token that throughput counts.
 func perToken(get func(*record.Run) *float64) func(*record.Run) *float64 {
@@ -216,7 +220,7 @@ func (s *resources) why(col *resourceColumn) string {
 	if reasons := counted(s.reasons); col.energy && reasons != "" && len(s.values[resPerToken.index]) == 0 {
 		return reasons
 	}
-	return "not on record: no sensor gave it"
+	return orElse(col.absent, "not on record: no sensor gave it")
 }
 
 // resourceMean is a column over the scenarios of a backend in a mode: the mean of the cells, or the largest for a peak.

@@ -49,7 +49,7 @@ const (
 
 func (c timeChart) drawing() *Drawing {
 	legend := vg.Length(len(c.legendRows(figureWidth-2*margin))) * legendRow
-	height := headingHeight(c.Title, c.Subtitle, figureWidth) + legend + vg.Length(len(c.Panels))*(panelHeight+panelLabel) + timeAxis + margin
+	height := headingHeight(c.Title, c.Subtitle, figureWidth) + legend + labelGap + vg.Length(len(c.Panels))*(panelHeight+panelLabel) + timeAxis + margin
 	return &Drawing{Width: figureWidth, Height: height, draw: func(dc draw.Canvas) {
 		dc = c.drawLegend(heading(dc, c.Title, c.Subtitle))
 		for i := range c.Panels {
@@ -93,6 +93,7 @@ func (c timeChart) drawLegend(dc draw.Canvas) draw.Canvas {
 		}
 		dc.Max.Y -= legendRow
 	}
+	dc.Max.Y -= labelGap
 	return dc
 }
 

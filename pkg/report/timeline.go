@@ -15,6 +15,7 @@ type quantity struct {
 	title string
 	axis  string
 	get   func(*record.Sample) *float64
+	from  []string // telemetry sources that can have it, where few can
 }
 
 // The quantities that are drawn over time. Power comes from readings of it; where a device has a counter alone, from the
@@ -25,14 +26,14 @@ var (
 			return float(s.PowerW)
 		}
 		return float(s.PowerAvgW)
-	}}
-	quantityCounter = quantity{"power", "Power", "W", nil}
+	}, nil}
+	quantityCounter = quantity{"power", "Power", "W", nil, nil}
 	quantities      = []quantity{
 		quantityPower,
-		{"temperature", "Temperature", "degrees Celsius", func(s *record.Sample) *float64 { return float(s.TempC) }},
-		{"clock", "Clock", "MHz", func(s *record.Sample) *float64 { return float(s.ClockMHz) }},
-		{"memory", "Memory in use", "GiB", func(s *record.Sample) *float64 { return ratio(float(s.MemUsedBytes), ptr(1<<30)) }},
-		{"utilisation", "Utilisation", "per cent", func(s *record.Sample) *float64 { return float(s.UtilPct) }},
+		{"temperature", "Temperature", "degrees Celsius", func(s *record.Sample) *float64 { return float(s.TempC) }, []string{"thermal", "hwmon", "nvml"}},
+		{"clock", "Clock", "MHz", func(s *record.Sample) *float64 { return float(s.ClockMHz) }, []string{"proc", "nvml"}},
+		{"memory", "Memory in use", "GiB", func(s *record.Sample) *float64 { return ratio(float(s.MemUsedBytes), ptr(1<<30)) }, nil},
+		{"utilisation", "Utilisation", "per cent", func(s *record.Sample) *float64 { return float(s.UtilPct) }, nil},
 	}
 )
 

@@ -208,7 +208,7 @@ func (b *bottleneck) sureness() string {
 		for i, o := range b.open {
 			parts[i] = string(o)
 		}
-		return text + "; the 95% intervals reach across a threshold: " + strings.Join(parts, " or ") + " is open too."
+		return text + "; the 95% intervals reach across a threshold, so that it may also be: " + strings.Join(parts, ", ") + "."
 	}
 	return text + "; it is the same throughout the 95% intervals."
 }

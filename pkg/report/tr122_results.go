@@ -64,21 +64,21 @@ func (d *data) resourceTable(caption string, names []string, columns []*resource
 }
 
 func energySummary(d *data) []Block {
-	t := newTable("Power and energy, mean across scenarios", byBackendMode,
-		[]string{"power_mean_w", "power_peak_w", "joules_per_token", "ci_lower", "ci_upper", "bound_pct", "tokens_per_kwh", "readings"})
-	t.table.Columns = append(t.table.Columns, Column{Name: "grades"}, Column{Name: "source"})
+	t := newTable("Power and energy, mean across scenarios", []string{"Backend", "Mode", "grades"},
+		[]string{"joules_per_token", "ci_lower", "ci_upper", "bound_pct", "tokens_per_kwh", "power_mean_w", "power_peak_w", "readings"})
+	t.table.Columns = append(t.table.Columns, Column{Name: "source"})
 	for _, g := range d.groups() {
 		if !g.measured() {
 			continue
 		}
 		low, high := d.resourceInterval(g, resPerToken)
-		cells := []Line{phrase(g.label), phrase(string(g.mode))}
-		for _, n := range []number{d.resourceMean(g, resPower), d.resourceMean(g, resPeak), d.resourceMean(g, resPerToken), low, high,
-			d.resourceMean(g, resError), d.resourceMean(g, resTokensPerKWh), d.resourceMean(g, resSamples)} {
+		graded := d.gradesOf(func(c cellRow) bool { return c.label == g.label && c.Mode == g.mode })
+		cells := []Line{phrase(g.label), phrase(string(g.mode)), phrase(graded.short())}
+		for _, n := range []number{d.resourceMean(g, resPerToken), low, high, d.resourceMean(g, resError), d.resourceMean(g, resTokensPerKWh),
+			d.resourceMean(g, resPower), d.resourceMean(g, resPeak), d.resourceMean(g, resSamples)} {
 			cells = append(cells, n.cell())
 		}
-		graded := d.gradesOf(func(c cellRow) bool { return c.label == g.label && c.Mode == g.mode })
-		t.lines(append(cells, phrase(graded.short()), phrase(orElse(counted(graded.sources), "none"))))
+		t.lines(append(cells, phrase(orElse(counted(graded.sources), "none"))))
 	}
 	t.note("joules_per_token: amortised. ci_lower, ci_upper: 95% interval of its mean from repeating the runs. bound_pct: of the energy of a run, what sampling may have added or left out; of an estimate it says nothing about how good the estimate is. readings: of power, in a window. grades, source: runs of each.")
 	t.note("%s", word(d.gradeWords("")))
