@@ -23,7 +23,12 @@ func (r *run) idle(ctx context.Context) error {
 	}
 	r.Recorder.Mark(record.EventIdleEnd)
 	samples := r.Recorder.Drain()
+	// With what was read before it: the first reading of the idle time itself lies behind its beginning.
 	begin := slices.IndexFunc(samples, func(s record.Sample) bool { return s.Event == record.EventIdleBegin })
-	r.idleBefore = slices.Clone(samples[max(begin, 0):])
+	r.idleBefore = nil
+	if begin >= 0 {
+		r.idleBefore = after(slices.Concat(r.recent, samples), samples[begin].TSUnixNS-int64(keepBefore))
+	}
+	r.recent = nil
 	return r.Sink.Samples(samples)
 }

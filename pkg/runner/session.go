@@ -229,14 +229,11 @@ func (s *session) sweep() []record.Sample {
 const keepBefore = 2 * time.Second
 
 // forget drops samples that no later window can need.
-func (s *session) forget(end int64) {
-	keep := s.recent[:0]
-	for _, sample := range s.recent {
-		if sample.TSUnixNS >= end-int64(keepBefore) {
-			keep = append(keep, sample)
-		}
-	}
-	s.recent = keep
+func (s *session) forget(end int64) { s.recent = after(s.recent, end-int64(keepBefore)) }
+
+// after keeps the samples from t on, in place.
+func after(samples []record.Sample, t int64) []record.Sample {
+	return slices.DeleteFunc(samples, func(s record.Sample) bool { return s.TSUnixNS < t })
 }
 
 // stop ends the worker.
