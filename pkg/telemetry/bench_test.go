@@ -171,6 +171,32 @@ func BenchmarkSweepSource(b *testing.B) {
 	}
 }
 
+// BenchmarkAt100Hz is the share of a core that sampling the same machine takes in real time, with caches that went cold
+// in between, and beside it what a process takes that only wakes up as often.
+func BenchmarkAt100Hz(b *testing.B) {
+	set := openServer(b, 8)
+	for _, c := range []struct {
+		name  string
+		sweep func() error
+	}{
+		{"waking", func() error { return nil }},
+		{"sampling", func() error { _, err := set.Sample(time.Now()); return err }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			before, begin := processorTime(b), time.Now()
+			tick := time.NewTicker(10 * time.Millisecond)
+			defer tick.Stop()
+			for b.Loop() {
+				<-tick.C
+				if err := c.sweep(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(100*float64(processorTime(b)-before)/float64(time.Since(begin)), "%core")
+		})
+	}
+}
+
 // The server of the benchmark has what its name says: a benchmark of sources that are absent would be fast.
 func TestServerHasAllSources(t *testing.T) {
 	set := openServer(t, 8)
