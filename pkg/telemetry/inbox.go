@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/units"
 )
 
@@ -75,4 +76,14 @@ func startBackground(interval time.Duration, read func(context.Context)) backgro
 func (b background) close() {
 	b.stop()
 	<-b.done
+}
+
+// settle brings samples from index from on to their places in order of time, those before being in order already. A
+// reading from the background is older than the sweep that takes it.
+func settle(samples []record.Sample, from int) {
+	for i := from; i < len(samples); i++ {
+		for j := i; j > 0 && samples[j].TSUnixNS < samples[j-1].TSUnixNS; j-- {
+			samples[j], samples[j-1] = samples[j-1], samples[j]
+		}
+	}
 }

@@ -110,7 +110,9 @@ func (r *Recorder) sweep(planned bool, event string) {
 		own.LateNS, own.Missed = units.Ptr(int64(late)), &missed
 	}
 	got, err := r.set.Sample(r.line.at(begin))
+	before := len(r.samples)
 	r.samples = append(append(r.samples, own), got...)
+	settle(r.samples, before)
 	for _, e := range SourceErrors(err) {
 		r.fail(e)
 	}
