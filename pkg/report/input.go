@@ -52,6 +52,7 @@ type RunFacts struct {
 	samples   map[sampleKey]*sample
 	resources map[resourceKey]*resources
 	windows   map[string][]span // by host
+	subjects  []subject         // that ran, in order of appearance
 }
 
 // sampleKey is a backend as it was set up, in one mode.

@@ -106,7 +106,10 @@ func (t *timeline) extent() (first, end int) {
 func (d *data) panel(k seriesKey, first int, seen map[string]bool) panel {
 	p := panel{Label: k.words()}
 	for key, b := range d.Timeline.series[k].bins {
-		label := d.labels[key.subject]
+		label := ""
+		if key.subject > 0 {
+			label = d.labels[d.Runs.subjects[key.subject-1]]
+		}
 		c, ok := d.colors[label]
 		if !ok {
 			label, c = "", muted

@@ -16,6 +16,7 @@ type resourceColumn struct {
 	how    string // how a value is made of them; empty where it is the column
 	energy bool   // the value is or rests on power
 	peak   bool   // over runs the largest counts, not the mean
+	spread bool   // its interval is shown, so that single values are kept
 	absent string // why it is null in all runs; empty: no sensor gave it
 	get    func(*record.Run) *float64
 	index  int
@@ -34,7 +35,7 @@ func resource(c resourceColumn) *resourceColumn {
 var (
 	resPower    = resource(resourceColumn{name: "power_mean_w", energy: true, get: func(r *record.Run) *float64 { return float(r.PowerMeanW) }})
 	resPeak     = resource(resourceColumn{name: "power_peak_w", energy: true, peak: true, get: func(r *record.Run) *float64 { return float(r.PowerPeakW) }})
-	resPerToken = resource(resourceColumn{name: "energy_joules and tokens", how: "energy over the tokens that throughput counts", energy: true,
+	resPerToken = resource(resourceColumn{name: "energy_joules and tokens", how: "energy over the tokens that throughput counts", energy: true, spread: true,
 		get: perToken(func(r *record.Run) *float64 { return float(r.EnergyJoules) })})
 	resError = resource(resourceColumn{name: "energy_error_joules and energy_joules", how: "bound over energy, per cent", energy: true,
 		get: func(r *record.Run) *float64 { return percentOf(float(r.EnergyErrorJoules), float(r.EnergyJoules)) }})
@@ -62,7 +63,7 @@ var (
 		get: func(r *record.Run) *float64 { return ratio(float(r.GPUMemPeakBytes), ptr(mebi)) }})
 	resCPUTime = resource(resourceColumn{name: "cpu_time_ns", how: "in ms", get: func(r *record.Run) *float64 { return ratio(float(r.CPUTimeNS), ptr(1e6)) }})
 	resCPUBusy = resource(resourceColumn{name: "cpu_time_ns, latency_ns and threads", how: "CPU time over latency and threads, per cent", get: cpuBusy})
-	resStepMS  = resource(resourceColumn{name: "latency_ns, ttft_ns and tokens", how: "time of one step, in ms", get: stepMS})
+	resStepMS  = resource(resourceColumn{name: "latency_ns, ttft_ns and tokens", how: "time of one step, in ms", spread: true, get: stepMS})
 )
 
 const (
@@ -99,8 +100,8 @@ type resourceKey struct {
 
 // resources are the good runs of one cell.
 type resources struct {
-	runs        int
-	values      [][]float64 // by column, those that are known
+	sums        []runSum    // by column
+	values      [][]float64 // by column, those that are known, of columns with a spread
 	sessions    [][]int64   // of the values
 	grades      map[record.Grade]int
 	reasons     map[string]int // why not a better grade: number of runs
@@ -108,6 +109,20 @@ type resources struct {
 	concurrency int64
 	threads     int64
 	shape       runShape // of the last run
+}
+
+// runSum sums the known values of a column up.
+type runSum struct {
+	n            int
+	sum, largest float64
+}
+
+func (s *runSum) add(v float64) {
+	if s.n == 0 || v > s.largest {
+		s.largest = v
+	}
+	s.n++
+	s.sum += v
 }
 
 // addResources notes what a run took.
@@ -118,13 +133,18 @@ func (f *RunFacts) addResources(r *record.Run) {
 	}
 	s := f.resources[key]
 	if s == nil {
-		s = &resources{values: make([][]float64, len(resourceColumns)), sessions: make([][]int64, len(resourceColumns)),
+		n := len(resourceColumns)
+		s = &resources{sums: make([]runSum, n), values: make([][]float64, n), sessions: make([][]int64, n),
 			grades: map[record.Grade]int{}, reasons: map[string]int{}, sources: map[string]int{}}
 		f.resources[key] = s
 	}
-	s.runs++
 	for i, c := range resourceColumns {
-		if v := c.get(r); v != nil {
+		v := c.get(r)
+		if v == nil {
+			continue
+		}
+		s.sums[i].add(*v)
+		if c.spread {
 			s.values[i], s.sessions[i] = append(s.values[i], *v), append(s.sessions[i], r.Session)
 		}
 	}
@@ -195,29 +215,25 @@ func (d *data) resourceNumber(c cellRow, col *resourceColumn) number {
 	case s == nil:
 		n.source.How = "absent: " + absence(c)
 		return n
-	case len(s.values[col.index]) == 0:
+	case s.sums[col.index].n == 0:
 		n.source.How = "absent: " + s.why(col)
 		return n
 	}
-	values := s.values[col.index]
+	sum := s.sums[col.index]
 	n.estimated = col.energy && s.grades[record.GradeD] > 0
 	if col.peak {
-		n.value = ptr(slices.Max(values))
-		n.source.How = also(col.how, fmt.Sprintf("largest of %d runs", len(values)))
+		n.value = ptr(sum.largest)
+		n.source.How = also(col.how, fmt.Sprintf("largest of %d runs", sum.n))
 		return n
 	}
-	sum := 0.0
-	for _, v := range values {
-		sum += v
-	}
-	n.value = ptr(sum / float64(len(values)))
-	n.source.How = also(col.how, fmt.Sprintf("mean over %d runs", len(values)))
+	n.value = ptr(sum.sum / float64(sum.n))
+	n.source.How = also(col.how, fmt.Sprintf("mean over %d runs", sum.n))
 	return n
 }
 
 // why says why a column is null in all runs of a cell.
 func (s *resources) why(col *resourceColumn) string {
-	if reasons := counted(s.reasons); col.energy && reasons != "" && len(s.values[resPerToken.index]) == 0 {
+	if reasons := counted(s.reasons); col.energy && reasons != "" && s.sums[resPerToken.index].n == 0 {
 		return reasons
 	}
 	return orElse(col.absent, "not on record: no sensor gave it")

@@ -90,7 +90,7 @@ func (d *data) noRoofs(c cellRow) string {
 		return "the manifest lacks the model's parameters, layers and width"
 	case elementBytes[c.Precision] == 0:
 		return fmt.Sprintf("precision %q has no known width", c.Precision)
-	case len(s.values[resStepMS.index]) == 0:
+	case s.sums[resStepMS.index].n == 0:
 		return "the time of a step is not on record"
 	}
 	return ""

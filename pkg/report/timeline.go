@@ -45,7 +45,7 @@ const (
 // span is a window of a run, or a stretch of time that is shown.
 type span struct {
 	from, to int64 // ns
-	subject  subject
+	subject  int   // its place in RunFacts.subjects, from 1
 }
 
 // timeline sums telemetry up as it is read: for each series, of each bin of time and of each backend that worked in it, the
@@ -74,10 +74,10 @@ type series struct {
 	hasLastJ bool
 }
 
-// binKey is a bin of time and what worked in it; the zero subject where nothing did.
+// binKey is a bin of time and what worked in it; 0 where nothing did.
 type binKey struct {
 	at      int
-	subject subject
+	subject int
 }
 
 type bin struct{ low, high float64 }
@@ -126,9 +126,9 @@ func (t *timeline) place(ts int64) (int64, bool) {
 	return 0, false
 }
 
-// working is what the run is of that a moment falls into; zero where none does. Windows of one host do not overlap but where
+// working is what the run is of that a moment falls into; 0 where none does. Windows of one host do not overlap but where
 // requests of several tools meet; then the later one counts.
-func (t *timeline) working(ts int64) subject {
+func (t *timeline) working(ts int64) int {
 	i, _ := slices.BinarySearchFunc(t.windows, ts, func(w span, ts int64) int {
 		if w.from <= ts {
 			return -1
@@ -136,7 +136,7 @@ func (t *timeline) working(ts int64) subject {
 		return 1
 	})
 	if i == 0 || t.windows[i-1].to < ts {
-		return subject{}
+		return 0
 	}
 	return t.windows[i-1].subject
 }
@@ -214,5 +214,15 @@ func (f *RunFacts) addWindow(r *record.Run) {
 	if f.windows == nil {
 		f.windows = map[string][]span{}
 	}
-	f.windows[r.Host] = append(f.windows[r.Host], span{*r.StartUnixNS, *r.EndUnixNS, subjectOfRun(r)})
+	f.windows[r.Host] = append(f.windows[r.Host], span{*r.StartUnixNS, *r.EndUnixNS, f.number(subjectOfRun(r))})
+}
+
+// number is the place of a subject among those that ran, from 1: a window keeps it instead of the subject's names.
+func (f *RunFacts) number(s subject) int {
+	i := slices.Index(f.subjects, s)
+	if i < 0 {
+		f.subjects = append(f.subjects, s)
+		i = len(f.subjects) - 1
+	}
+	return i + 1
 }

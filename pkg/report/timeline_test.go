@@ -42,7 +42,7 @@ func TestHistogramQuantiles(t *testing.T) {
 
 // TestTimelineIsBounded: a million samples take as many bins as a thousand.
 func TestTimelineIsBounded(t *testing.T) {
-	a, b := subject{backend: "a"}, subject{backend: "b"}
+	const a, b = 1, 2
 	windows := map[string][]span{"h": {{began, began + 10e9, a}, {began + 10e9 + 1, began + 20e9, b}}}
 	line := newTimeline(windows)
 	const n = 1_000_000
@@ -56,7 +56,7 @@ func TestTimelineIsBounded(t *testing.T) {
 	for key, x := range bins {
 		low, high = math.Min(low, x.low), math.Max(high, x.high)
 		if middle := timelineBins / 2; key.at < middle && key.subject != a || key.at > middle && key.subject != b {
-			t.Errorf("bin %d is of %q", key.at, key.subject.backend)
+			t.Errorf("bin %d is of %d", key.at, key.subject)
 		}
 	}
 	if len(bins) > timelineBins+1 || low != 0 || high != n-1 {
@@ -67,7 +67,7 @@ func TestTimelineIsBounded(t *testing.T) {
 // TestTimeWithoutRunsIsCut: two experiments a day apart stand side by side.
 func TestTimeWithoutRunsIsCut(t *testing.T) {
 	const day = int64(86400e9)
-	line := newTimeline(map[string][]span{"h": {{began, began + 1e9, subject{}}, {began + day, began + day + 1e9, subject{}}}})
+	line := newTimeline(map[string][]span{"h": {{began, began + 1e9, 1}, {began + day, began + day + 1e9, 1}}})
 	if len(line.shown) != 2 || line.length != 2*(1e9+2*int64(aroundRuns)) {
 		t.Fatalf("saw %+v", line.shown)
 	}
