@@ -7,7 +7,8 @@ import (
 // averages integrates power over w from moving averages: readings of the mean power of the last span seconds, which is all
 // that many chips give. NVIDIA's NVML reference says of nvmlDeviceGetPowerUsage: "On Ampere (except GA100) or newer GPUs, the
 // API returns power averaged over 1 sec interval"; Yang, Adamek and Armour 2024, "Part-time Power Measurements: nvidia-smi's
-// Lack of Attention" (SC24), measure spans and update periods, and readings that cover only a part of the time.
+// Lack of Attention" (arXiv:2312.02741; at SC24 as "Accurate and Convenient Energy Measurements for GPUs"), measure spans and
+// update periods, and find readings that cover only a part of the time, which nothing here can correct.
 //
 // The mean of a boxcar of length T is exact: T*avg(t) is the integral of power over [t-T, t]. A window [s, e] of length
 // kT + r is k such boxes, counted from its end, and a rest:

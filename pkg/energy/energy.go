@@ -15,8 +15,11 @@ import (
 
 // The limits of the grades.
 const (
-	// MinSamples is how many readings a window holds at least for a grade better than C.
+	// MinSamples is how many readings a window holds at least for a grade better than C; of power, readings that are new.
 	MinSamples = 10
+	// MinUpdates is how many updates of a counter a window holds at least for a grade better than C. What happens between two
+	// of them is in the counter, so that two are enough where the bound on what the edges leave open is small.
+	MinUpdates = 2
 	// MaxDisagreement is how far counter and integrated power may differ, relative to the counter, for grade A.
 	MaxDisagreement = 0.05
 	// MaxBound is how large the error bound may be, relative to the energy, for a grade better than C.
@@ -37,7 +40,7 @@ const (
 	CounterReset  = "counter_reset"       // the counter fell inside the window, so power was integrated instead
 	Disagree      = "disagree"            // counter and integrated power differ by more than MaxDisagreement
 	ErrorBound    = "error_bound"         // the bound on the error of sampling is more than MaxBound of the energy
-	UnderSampled  = "under_sampled"       // fewer than MinSamples updates in the window
+	UnderSampled  = "under_sampled"       // fewer than MinSamples readings of power in the window, or than MinUpdates of a counter
 	Gap           = "gap"                 // readings are missing for a tenth of the window and more than MaxGap
 	Throttled     = "throttled"           // the device slowed down for heat or power
 	Shared        = "shared"              // another process or another run used the device

@@ -150,6 +150,7 @@ func estimate(source string) int {
 type total struct {
 	integral
 	gap    bool
+	few    bool // updates
 	ok     bool // every device covers the window
 	reset  bool // a counter fell
 	partly bool // readings lie inside the window, but do not cover it
@@ -202,7 +203,7 @@ func (t total) doubts() (reasons []string) {
 	if t.averaged {
 		reasons = append(reasons, PowerAveraged)
 	}
-	if t.inside < MinSamples {
+	if t.few {
 		reasons = append(reasons, UnderSampled)
 	}
 	if t.gap {
@@ -228,6 +229,7 @@ func add(group []*device, w Window, of func(*device, Window) total) total {
 		}
 		t.v, t.bound = t.v+one.v, t.bound+one.bound
 		t.inside = min(t.inside, one.inside)
+		t.few = t.few || one.few
 		t.gap, t.averaged, t.chance = t.gap || one.gap, t.averaged || one.averaged, t.chance || one.chance
 	}
 	return t
@@ -247,8 +249,9 @@ func counted(d *device, w Window) total {
 	}
 	line := changes(d.counter.rising(c), d.counterPeriod)
 	from, to := line.at(w.Start, d.counterPeriod), line.at(w.End, d.counterPeriod)
-	return total{ok: true, gap: c.gap, integral: integral{
-		v: max(to.v-from.v, 0), bound: from.bound() + to.bound(), inside: line.inside(w),
+	n := line.inside(w)
+	return total{ok: true, gap: c.gap, few: n < MinUpdates || c.inside < MinSamples, integral: integral{
+		v: max(to.v-from.v, 0), bound: from.bound() + to.bound(), inside: n,
 	}}
 }
 
@@ -259,7 +262,7 @@ func sampled(d *device, w Window) total {
 	if !ok {
 		return total{partly: d.power.partly(w)}
 	}
-	return total{ok: true, gap: c.gap, integral: trapezoid(s, w, c)}
+	return total{ok: true, gap: c.gap, few: c.inside < MinSamples, integral: trapezoid(s, w, c)}
 }
 
 // averaged is the energy of a device by its moving averages.
@@ -269,14 +272,13 @@ func averaged(d *device, w Window) total {
 		return total{partly: d.average.partly(w)}
 	}
 	t := total{ok: true, gap: c.gap}
-	if t.integral, ok = averages(d.average, w, d.box, d.powerPeriod); ok && t.bound <= MaxBound*t.v {
-		return t
+	if t.integral, ok = averages(d.average, w, d.box, d.powerPeriod); !ok || t.bound > MaxBound*t.v {
+		if rough := smeared(d.average, w, c, d.box); !ok || rough.bound < t.bound {
+			t.integral = rough
+		}
+		t.averaged = true
 	}
-	rough := smeared(d.average, w, c, d.box)
-	if !ok || rough.bound < t.bound {
-		t.integral = rough
-	}
-	t.averaged = true
+	t.few = t.inside < MinSamples
 	return t
 }
 

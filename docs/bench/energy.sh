@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# How far the energy of a window is off, through simulated sensors whose power is known in closed form, and what a join
+# costs. Prints what docs/bench/energy.txt holds.
+#   docs/bench/energy.sh [WINDOWS] > docs/bench/energy.txt
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+windows=${1:-1000}
+echo "machine: $(nproc) CPUs, $(awk -F': ' '/model name/{print $2; exit}' /proc/cpuinfo), $(go version | cut -d' ' -f3)"
+echo "revision: $(git rev-parse --short=12 HEAD)"
+cat <<'TEXT'
+
+Error of the energy of random windows of 10 to 60 updates, relative to the true energy
+(pkg/energy/truth_test.go; updates are counted as they can be seen: the update period or the sampling interval, whichever
+is longer). "covered": share of the windows whose error is within the stated bound; "bound": its median, relative to the
+energy. A, B, C: windows of each grade; "wrong": those off by more than 5% that have grade A or B.
+Counter 20 and 100 ms: GPUs whose power is renewed every 100 ms. A wave that no reading can tell from another of another
+energy has a line of its own, and no promise: "spikes at the edges" lie within a quarter of an update of a window's begin,
+and averages over 1 s do not see a "sine of 1 Hz".
+
+TEXT
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+if ! go test -count=1 -timeout 60m -run '^TestTruth$' -v ./pkg/energy -args -windows "$windows" > "$log"; then
+    failed=1
+fi
+sed -n '/^ *sensor /,$p' "$log" | sed 's/^        //; /^ *$/d; /^--- /,$d'
+grep 'truth_test.go:.*want\|truth_test.go:.*have grade' "$log" | sed 's/^ *truth_test.go:[0-9]*:/beyond what the test promises:/' || true
+echo
+echo "Join: nanoseconds a sample; \"Machine\": two sockets and eight GPUs, 25 rows a sweep at 100 Hz, a window open half of the time"
+go test -count=3 -run '^$' -bench 'Joiner|JoinMachine' ./pkg/energy | grep '^Benchmark'
+echo "Memory and time over more than an hour of that machine past a thousand runs:"
+go test -count=1 -tags integration -run '^TestSlowJoinerHeap$' -v ./pkg/energy | sed -n 's/^.*heap_slow_test.go:[0-9]*: /  /p'
+exit "${failed:-0}"
