@@ -108,8 +108,14 @@ func TestGradeInvariants(t *testing.T) {
 		if r.Joules == nil && len(r.Reasons) == 0 || r.Grade != record.GradeA && len(r.Reasons) == 0 {
 			t.Fatalf("saw %+v without a reason", r)
 		}
-		if r.Grade == record.GradeA && (w.Device == record.CPU || r.Samples < MinSamples) {
+		if r.Grade == record.GradeA && (w.Device == record.CPU || r.Samples < MinUpdates || r.Error == nil || *r.Error > MaxBound**r.Joules) {
 			t.Fatalf("saw grade A: %+v", r)
+		}
+		if r.Error != nil && (r.Joules == nil || *r.Error < 0 || math.IsNaN(float64(*r.Error))) {
+			t.Fatalf("saw a bound of %v: %+v", *r.Error, r)
+		}
+		if r.Joules != nil && (math.IsNaN(float64(*r.Joules)) || *r.Joules < 0) {
+			t.Fatalf("saw %v J", *r.Joules)
 		}
 	})
 }
