@@ -262,3 +262,26 @@ func TestCPUList(t *testing.T) {
 		}
 	}
 }
+
+// What is taken for a list of processors is in order and has each once, and says the same when it is written out.
+func FuzzCPUList(f *testing.F) {
+	for _, text := range []string{"0", "0,18", "0-2,1,7", "", "3-1", "1,", "0-70000"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		cpus, ok := cpuList(text)
+		if ok == (len(cpus) == 0) {
+			t.Fatalf("%q: saw %d processors and %t", text, len(cpus), ok)
+		}
+		var parts []string
+		for i, cpu := range cpus {
+			if cpu < 0 || i > 0 && cpu <= cpus[i-1] {
+				t.Fatalf("%q: saw %d after %v", text, cpu, cpus[:i])
+			}
+			parts = append(parts, fmt.Sprint(cpu))
+		}
+		if again, _ := cpuList(strings.Join(parts, ",")); !slices.Equal(again, cpus) {
+			t.Fatalf("%q: saw %v, and %v when written out", text, cpus, again)
+		}
+	})
+}
