@@ -43,6 +43,9 @@ func TestEnergyMeter(t *testing.T) {
 	if err != nil || detail != "1 package, 1 other rail" {
 		t.Fatalf("saw %q, %v", detail, err)
 	}
+	if src.Name() != energyMeterName {
+		t.Errorf("saw name %q", src.Name())
+	}
 	for _, step := range []struct {
 		counter picowattHours
 		joules  float64

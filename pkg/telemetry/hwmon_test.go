@@ -2,6 +2,7 @@ package telemetry
 
 import (
 	"errors"
+	"io/fs"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -171,5 +172,31 @@ func TestHwmonUnavailable(t *testing.T) {
 	_, detail, err := openHwmon(machine(denied{tree, "hwmon1/power1_input"}), Options{})
 	if err != nil || !strings.HasSuffix(detail, "; not readable: /sys/class/hwmon/hwmon1/power1_input: permission denied") {
 		t.Errorf("one denied: saw %q, %v", detail, err)
+	}
+}
+
+// slow is a tree on a slow bus.
+type slow struct{ fs.FS }
+
+func (s slow) Open(name string) (fs.File, error) {
+	if strings.Contains(name, "hwmon6/power") {
+		time.Sleep(2 * hwmonDear)
+	}
+	return s.FS.Open(name)
+}
+
+// A sensor that is dear to read is read once per second, and the others ten times.
+func TestHwmonDear(t *testing.T) {
+	src, _, err := openHwmon(machine(slow{fixture(t, "workstation")}), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := src.(Resolver).Resolution()["board:ina226/power1"]; r.Power != time.Second {
+		t.Errorf("saw resolution %+v, want a second", r)
+	}
+	read(t, src, epoch)
+	got := byDevice(t, read(t, src, epoch.Add(500*time.Millisecond)))
+	if _, dear := got["board:ina226/power1"]; dear || len(got) != 7 {
+		t.Errorf("after half a second: saw %d devices, the dear one %t, want the others", len(got), dear)
 	}
 }

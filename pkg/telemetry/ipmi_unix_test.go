@@ -58,6 +58,9 @@ cat <<'END'`+dcmiReading+`END`)
 		t.Fatalf("saw %q, %v", detail, err)
 	}
 	defer src.Close()
+	if src.Name() != ipmiName {
+		t.Errorf("saw name %q", src.Name())
+	}
 	before := time.Now().UnixNano()
 	_, _, err = await(t, src, 2) // the first reading, and then one that fails
 	if err == nil || !strings.Contains(err.Error(), "Node busy") {

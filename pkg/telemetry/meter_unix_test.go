@@ -72,6 +72,39 @@ func TestMeterCommandFails(t *testing.T) {
 	}
 }
 
+// As a user asks for meters: one that works is a source, one that does not is told of and the machine's own sensors stay.
+func TestMetersOpen(t *testing.T) {
+	env := machine(fixture(t, "desktop"))
+	set, err := Open(env, Options{Meters: []string{"wall=echo 5"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f := finding1(t, set.Findings(), meterName); f.Status != Present || f.Detail != "wall says 5 W" {
+		t.Errorf("saw %+v", f)
+	}
+	i := slices.Index(set.Sources(), meterName)
+	if i < 0 || set.sources[i].(Resolver).Resolution()["meter:wall"].Power != DefaultMeterInterval {
+		t.Errorf("saw sources %v, want the meter with the default interval", set.Sources())
+	}
+	if err := set.Close(); err != nil {
+		t.Error(err)
+	}
+	set, err = Open(env, Options{Meters: []string{"wall=echo 5", "plug=echo five"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer set.Close()
+	if f := finding1(t, set.Findings(), meterName); f.Status != Broken || !strings.Contains(f.Detail, `meter plug: "echo five": saw "five"`) {
+		t.Errorf("saw %+v", f)
+	}
+	if !slices.Contains(set.Sources(), raplName) {
+		t.Errorf("saw sources %v, want the machine's own", set.Sources())
+	}
+	if _, err := Open(env, Options{Meters: []string{"wall"}}); err == nil {
+		t.Error("saw no error for a meter without a command")
+	}
+}
+
 // What a meter started ends with it, or a recording would leave programs behind.
 func TestMeterCommandEnds(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "pid")

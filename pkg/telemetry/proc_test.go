@@ -119,3 +119,23 @@ func TestProcFailures(t *testing.T) {
 		}
 	}
 }
+
+// What disappears while a recording runs is told of, and the rest of the row stays where there is one.
+func TestProcDisappears(t *testing.T) {
+	tree := fixture(t, "desktop")
+	src, _ := openProcAt(t, machine(tree))
+	throttle, clock := "sys/devices/system/cpu/cpu0/thermal_throttle/package_throttle_count", "sys/devices/system/cpu/cpu1/cpufreq/scaling_cur_freq"
+	delete(tree, throttle)
+	delete(tree, clock)
+	got, err := src.Sample(epoch.Add(time.Second), nil)
+	if err == nil || !strings.Contains(err.Error(), throttle) || !strings.Contains(err.Error(), clock) {
+		t.Errorf("saw %v, want both files named", err)
+	}
+	if len(got) != 1 || got[0].ClockMHz != nil || got[0].MemUsedBytes == nil {
+		t.Errorf("saw %+v, want memory and no clock", got)
+	}
+	delete(tree, procStat)
+	if got, err := src.Sample(epoch.Add(2*time.Second), nil); err == nil || len(got) != 0 {
+		t.Errorf("saw %+v, %v, want an error and no row", got, err)
+	}
+}
