@@ -69,6 +69,7 @@ const (
 	fitSpan   = 8      // updates on each side that a line is laid through at most
 	sideSpan  = 4      // segments on each side that the power before and behind a step is taken from at most
 	evidence  = 6      // a step of power is believed where it is so many standard deviations of the power beside it; a ramp has 4.2
+	roughness = 0.4    // third differences of power beside its range, above which it is not smooth
 	fresh     = 1e-8   // seconds; updates whose times are known that well need no others
 	widen     = 0.25   // the range of powers seen is widened by so much of itself on each side
 )
@@ -87,6 +88,7 @@ type knot struct{ x, h, v float64 }
 //   - where a straight line through several updates on both sides meets all of them within the time that each is uncertain
 //     by, the power is constant here, and the line knows better than the two updates next to t (it averages the
 //     uncertainty of their times);
+//   - where the power changes smoothly, as a sine of ten updates a period, a cubic through four updates is closer than a line;
 //   - where the powers before a and behind b differ by far more than each side varies by itself, and the power from a to b
 //     lies between the two, it stepped once: the line from before goes on until it meets the one from behind;
 //   - else the curve is taken to be straight from a to b, which has the least mean square error where the powers of
@@ -94,7 +96,7 @@ type knot struct{ x, h, v float64 }
 //
 // Tried and rejected: always the straight line from a to b, which is off by an eighth of a segment's step at every edge
 // that falls together with a step of the load, as the edges of measured windows do; always two lines, which is worse where
-// power is noisy, as it takes noise for steps; a monotone cubic, which is between the two everywhere.
+// power is noisy, as it takes noise for steps; a cubic everywhere, which swings beside steps.
 func (c curve) at(t int64, period int64) estimated {
 	k := c.around(t)
 	lock(k, float64(period)/1e9)
@@ -117,6 +119,8 @@ func (c curve) at(t int64, period int64) estimated {
 		if max(k[a].h, k[b].h) > fresh {
 			e.v = v
 		}
+	} else if v, ok := smooth(k, a); ok {
+		e.v = v
 	} else if v, ok := stepped(k, a, b); ok {
 		e.v = v
 	}
@@ -243,6 +247,34 @@ func straight(k []knot, a, b int) (float64, bool) {
 		}
 	}
 	return 0, false
+}
+
+// smooth is the value at x = 0 where the power changes smoothly: where the third differences of the powers of the five
+// segments around are small beside their range, as those of a sine are down to ten updates a period, and those of noise
+// hardly ever. It is that of the cubic through the four updates next to the edge.
+func smooth(k []knot, a int) (float64, bool) {
+	if a < 2 || a+3 >= len(k) {
+		return 0, false
+	}
+	var p [5]float64
+	for i := range p {
+		p[i] = slope(k, a-2+i)
+	}
+	third := max(math.Abs(p[3]-3*p[2]+3*p[1]-p[0]), math.Abs(p[4]-3*p[3]+3*p[2]-p[1]))
+	if third > roughness*(slices.Max(p[:])-slices.Min(p[:])) {
+		return 0, false
+	}
+	v := 0.0
+	for i := a - 1; i <= a+2; i++ { // Lagrange's form
+		l := k[i].v
+		for j := a - 1; j <= a+2; j++ {
+			if j != i {
+				l *= -k[j].x / (k[i].x - k[j].x)
+			}
+		}
+		v += l
+	}
+	return v, true
 }
 
 // stepped is the value at x = 0 where the power stepped once between a and b. Each side is as many segments as agree.
