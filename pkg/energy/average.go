@@ -91,5 +91,6 @@ func smeared(s series, w Window, c coverage, span int64) integral {
 	for _, p := range s {
 		low, high = min(low, p.v), max(high, p.v)
 	}
-	return integral{v: s.integral(w, c), bound: (high - low) * min(float64(span)/1e9, w.Length().Seconds()), inside: c.inside, averaged: true}
+	bound := (high - low) * min(float64(span)/1e9, w.Length().Seconds())
+	return integral{v: s.integral(w, c), bound: bound, inside: c.inside, averaged: true}
 }

@@ -11,7 +11,8 @@ import (
 func TestSlowJoinerHeap(t *testing.T) {
 	begin := time.Now()
 	sum, heap := joinLong(t, 10*ms, 3_700_000*ms, 3600*ms)
-	t.Logf("%d samples past %d runs: %.0f s, %.1f MiB held at most", sum.Samples, sum.Runs, time.Since(begin).Seconds(), float64(heap)/(1<<20))
+	t.Logf("%d samples past %d runs: %.0f s, %.1f MiB held at most", sum.Samples, sum.Runs, time.Since(begin).Seconds(),
+		float64(heap)/(1<<20))
 	if sum.Samples < 9_000_000 || sum.Runs < 1000 {
 		t.Errorf("saw %+v, want nine million samples and a thousand runs", sum)
 	}

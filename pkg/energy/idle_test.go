@@ -35,7 +35,8 @@ func load(s float64) float64 { return 20*s + 10*max(0, s-60) + 100*(max(0, s-10)
 func TestMarginalEnergy(t *testing.T) {
 	run := func() *record.Run { return okRun("1", record.CPU, 11_000*ms, 19_000*ms, 4) }
 	samples := every(50*ms, 0, 100_000*ms, "rapl", "cpu:0", counterAt(load))
-	far, before, after, late := idleMarks(100*ms, 1000*ms), idleMarks(5000*ms, 7000*ms), idleMarks(70_000*ms, 72_000*ms), idleMarks(80_000*ms, 81_000*ms)
+	far, before := idleMarks(100*ms, 1000*ms), idleMarks(5000*ms, 7000*ms)
+	after, late := idleMarks(70_000*ms, 72_000*ms), idleMarks(80_000*ms, 81_000*ms)
 	r := run()
 	joinAll(t, slices.Concat(samples, far, before, after, late), r)
 	wantNear(t, "energy", r.EnergyJoules, 240)

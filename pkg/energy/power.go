@@ -64,9 +64,9 @@ const beats = 1.25
 // 12(2), 153-162; Wolter 2007, "Introduction to Variance Estimation", 2nd edition, section 8.2.1, estimator v2). It does not
 // count a slow trend as noise, and counts a step in the segments that cross the edges. The bound is Student's t quantile
 // times its root times the length, with 2 (n-1)^2 / (3n-4) degrees of freedom, as the variance of d^2 of independent normal
-// readings is 4 sd^4 (3n-4) / (n-1)^2 (von Neumann and others): a third less than the n-1 of the usual variance. Where the readings around the window differ more than those
-// in it, theirs is taken: ten readings may by chance all miss what comes now and then. With fewer than three readings the
-// bound is the whole range seen.
+// readings is 4 sd^4 (3n-4) / (n-1)^2 (von Neumann and others): a third fewer than the n-1 of the usual variance. Where the
+// readings around the window differ more than those in it, theirs is taken: ten readings may by chance all miss what comes
+// now and then. With fewer than three readings the bound is the whole range seen.
 //
 // A load that repeats itself, as the steps of a decode loop, beats with the readings, and then successive readings differ by
 // less than they err. The bound is widened by a quarter for that, which docs/bench/energy.txt shows to be enough for loops

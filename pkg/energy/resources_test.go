@@ -188,7 +188,8 @@ func TestMovingAverages(t *testing.T) {
 		off := float64(*r.Joules)/want - 1
 		if got := strings.Join(r.Reasons, ","); got != c.reasons || off > c.within || off < -c.within || r.Error == nil ||
 			float64(*r.Error) < max(off, -off)*want-1e-9 {
-			t.Errorf("%s: saw %s, off by %v, bound %v of %v J, want %s within %v", c.name, got, off, units.G4Ptr(r.Error), want, c.reasons, c.within)
+			t.Errorf("%s: saw %s, off by %v, bound %v of %v J, want %s within %v",
+				c.name, got, off, units.G4Ptr(r.Error), want, c.reasons, c.within)
 		}
 	}
 }

@@ -15,7 +15,8 @@ import (
 
 const fewWindows = 24
 
-var truthWindows = flag.Int("windows", fewWindows, "random windows per waveform and sensor in TestTruth; above the default it prints its table")
+var truthWindows = flag.Int("windows", fewWindows,
+	"random windows per waveform and sensor in TestTruth; above the default it prints its table")
 
 // simulated is a sensor that shows a wave: what it updates when, and how often it is read.
 type simulated struct {
@@ -152,15 +153,18 @@ type outcome struct {
 	grade      record.Grade
 }
 
+// drawing draws a wave; see waves.
+type drawing func(r *rand.Rand, s, e, length, unit float64) wave
+
 // trial measures one random window of a wave through a sensor, of least to most updates.
-func (s simulated) trial(r *rand.Rand, draw func(*rand.Rand, float64, float64, float64, float64) wave, least, most float64) outcome {
+func (s simulated) trial(r *rand.Rand, draw drawing, least, most float64) outcome {
 	const around = 3.5
-	window := s.unit * least * math.Pow(most/least, r.Float64())
+	span := s.unit * least * math.Pow(most/least, r.Float64())
 	begin := around + r.Float64()
-	end := begin + window
+	end := begin + span
 	length := end + around
 	w := draw(r, begin, end, length, s.unit)
-	got := Of(s.read(r, w, begin, end, length), Window{Start: t0 + int64(begin*1e9), End: t0 + int64(end*1e9), Device: classOf(s.device), Host: "h"})
+	got := Of(s.read(r, w, begin, end, length), window(classOf(s.device), int64(begin*1e9), int64(end*1e9)))
 	if got.Joules == nil {
 		return outcome{off: math.NaN()}
 	}
@@ -252,7 +256,8 @@ func TestTruthOfShortWindows(t *testing.T) {
 				continue
 			}
 			if got.covered < 0.95 || got.wrong > 0 {
-				t.Errorf("%s, %s: the bound covers %.1f%% of the true errors, %d wrong figures of grade A or B", s.name, w.name, 100*got.covered, got.wrong)
+				t.Errorf("%s, %s: the bound covers %.1f%% of the true errors, %d wrong figures of grade A or B",
+					s.name, w.name, 100*got.covered, got.wrong)
 			}
 		}
 	}

@@ -61,7 +61,7 @@ const idleWatts, busyWatts = 60.0, 300.0
 // between two updates that the sensor shows.
 var waves = []struct {
 	name string
-	draw func(r *rand.Rand, s, e, length, unit float64) wave
+	draw drawing
 }{
 	{"constant", func(r *rand.Rand, s, e, length, unit float64) wave {
 		p := &pieces{}

@@ -91,7 +91,8 @@ func held(t *testing.T, name string, samples []record.Sample, w energy.Window, w
 }
 
 func windowOf(device record.Device, begin, end float64) energy.Window {
-	return energy.Window{Start: epoch.Add(time.Duration(begin * 1e9)).UnixNano(), End: epoch.Add(time.Duration(end * 1e9)).UnixNano(), Device: device}
+	at := func(t float64) int64 { return epoch.Add(time.Duration(t * 1e9)).UnixNano() }
+	return energy.Window{Start: at(begin), End: at(end), Device: device}
 }
 
 // Two packages whose counters renew every millisecond in a tree of /sys, one of them about to wrap.
@@ -124,7 +125,9 @@ func TestReplayRAPL(t *testing.T) {
 // A GPU whose driver renews counter and power by a clock of its own.
 func TestReplayNVML(t *testing.T) {
 	const begin, length = 4.0123, 12.0
-	for _, c := range []struct{ update, interval, end float64 }{{0.0203, 0.010, begin + 0.7}, {0.1007, 0.010, begin + 1.9}, {0.1007, 0.047, begin + 2.3}} {
+	for _, c := range []struct{ update, interval, end float64 }{
+		{0.0203, 0.010, begin + 0.7}, {0.1007, 0.010, begin + 1.9}, {0.1007, 0.047, begin + 2.3},
+	} {
 		for _, l := range loads(begin, c.end) {
 			gpu := &card{}
 			watts := 0.0
