@@ -27,8 +27,8 @@ func init() {
 }
 
 // cgroup reads the control group that this process is in, as device "cgroup": memory in use (page cache included) and its
-// limit, processor time since the source was opened, and "cgroup_quota" in throttle where the quota of processor time held
-// the group up since the row before. It knows version 2 and version 1 (Linux, Documentation/admin-guide/cgroup-v2.rst and
+// limit, processor time since the source was opened, and "cgroup_quota" in throttle where a quota of processor time held
+// the group up since the row before. Limit and quota may also be those of a group that this one is in. It knows version 2 and version 1 (Linux, Documentation/admin-guide/cgroup-v2.rst and
 // cgroup-v1/).
 type cgroup struct {
 	env   Environment
@@ -44,7 +44,8 @@ type cgroup struct {
 type cgroupFiles struct {
 	version              string
 	memory, limit        *kept
-	stat, usage          *kept // usage is version 1's file of its own
+	stat, usage          *kept   // usage is version 1's file of its own
+	quotas               []*kept // the files cpu.stat of this group and of those around it that have a quota
 	usageKey, throttling string
 	unit                 time.Duration
 }
@@ -94,15 +95,51 @@ func findCgroup(files fs.FS, self string) cgroupFiles {
 		return nil
 	}
 	if group, ok := groups[""]; ok {
-		v2 := cgroupFiles{version: "version 2", memory: find("", group, "memory.current"), limit: find("", group, "memory.max"),
-			stat: find("", group, "cpu.stat"), usageKey: "usage_usec", throttling: "throttled_usec", unit: time.Microsecond}
+		v2 := cgroupFiles{version: "version 2", memory: find("", group, "memory.current"), limit: tightest(files, "", group, "memory.max"),
+			stat: find("", group, "cpu.stat"), quotas: withQuota(files, "", group, "cpu.max"),
+			usageKey: "usage_usec", throttling: "throttled_usec", unit: time.Microsecond}
 		if v2.memory != nil || v2.stat != nil {
 			return v2
 		}
 	}
 	return cgroupFiles{version: "version 1", memory: find("memory", groups["memory"], "memory.usage_in_bytes"),
-		limit: find("memory", groups["memory"], "memory.limit_in_bytes"), stat: find("cpu", groups["cpu"], "cpu.stat"),
-		usage: find("cpuacct", groups["cpuacct"], "cpuacct.usage"), throttling: "throttled_time", unit: time.Nanosecond}
+		limit: tightest(files, "memory", groups["memory"], "memory.limit_in_bytes"), stat: find("cpu", groups["cpu"], "cpu.stat"),
+		quotas: withQuota(files, "cpu", groups["cpu"], "cpu.cfs_quota_us"),
+		usage:  find("cpuacct", groups["cpuacct"], "cpuacct.usage"), throttling: "throttled_time", unit: time.Nanosecond}
+}
+
+// outwards lists the folders of a group and of those around it.
+func outwards(mount, group string) []string {
+	root := path.Join(cgroupMount, mount)
+	var out []string
+	for folder := path.Join(root, group); strings.HasPrefix(folder, root+"/"); folder = path.Dir(folder) {
+		out = append(out, folder)
+	}
+	return append(out, root)
+}
+
+// tightest is the file with the lowest limit that holds for a group, nil where none has a limit.
+func tightest(files fs.FS, mount, group, name string) (limit *kept) {
+	least := int64(cgroupNoLimit)
+	for _, folder := range outwards(mount, group) {
+		k := keep(files, path.Join(folder, name))
+		if v, err := k.number(); err == nil && v < least {
+			limit, least = k, v
+		}
+	}
+	return limit
+}
+
+// withQuota lists cpu.stat of the groups around a group, itself included, whose processor time has a quota: "max …" of
+// version 2 and -1 of version 1 are none.
+func withQuota(files fs.FS, mount, group, quota string) (stats []*kept) {
+	for _, folder := range outwards(mount, group) {
+		text, err := readText(files, path.Join(folder, quota))
+		if err == nil && !strings.HasPrefix(text, "max") && !strings.HasPrefix(text, "-") {
+			stats = append(stats, keep(files, path.Join(folder, "cpu.stat")))
+		}
+	}
+	return stats
 }
 
 func (c *cgroup) describe() string {
@@ -112,8 +149,8 @@ func (c *cgroup) describe() string {
 	} else {
 		parts = append(parts, "no memory limit")
 	}
-	if c.files.stat == nil {
-		parts = append(parts, "no processor controller")
+	if len(c.files.quotas) > 0 {
+		parts = append(parts, "a quota of processor time")
 	}
 	return strings.Join(parts, ", ")
 }
@@ -124,11 +161,11 @@ func (c *cgroup) limit() (*units.Bytes, error) {
 		return nil, nil
 	}
 	text, err := c.files.limit.read()
-	if err != nil || strings.TrimSpace(string(text)) == "max" {
+	if err != nil || strings.TrimSpace(string(text)) == "max" { // it was lifted
 		return nil, err
 	}
 	v, err := c.files.limit.number()
-	if err != nil || v >= cgroupNoLimit {
+	if err != nil {
 		return nil, err
 	}
 	return units.Ptr(units.Bytes(v)), nil
@@ -148,14 +185,18 @@ func (c *cgroup) cpuTime() (time.Duration, error) {
 	return time.Duration(v) * c.files.unit, err
 }
 
-// heldUp is how long the quota has held the group up since it was made.
+// heldUp is how long quotas have held the group up since it was made.
 func (c *cgroup) heldUp() (uint64, error) {
-	if c.files.stat == nil {
-		return 0, nil
+	var all uint64
+	for _, stat := range c.files.quotas {
+		text, err := stat.read()
+		if err != nil {
+			return 0, err
+		}
+		v, _ := keyed(text, c.files.throttling) // a group without the controller cpu has no such line
+		all += v
 	}
-	text, err := c.files.stat.read()
-	v, _ := keyed(text, c.files.throttling) // a group without the controller cpu has no such line
-	return v, err
+	return all, nil
 }
 
 // Name implements Source.
@@ -191,5 +232,5 @@ func (c *cgroup) Sample(now time.Time, dst []record.Sample) ([]record.Sample, er
 
 // Close implements Source.
 func (c *cgroup) Close() error {
-	return closeKept(c.files.memory, c.files.limit, c.files.stat, c.files.usage)
+	return errors.Join(closeKept(c.files.memory, c.files.limit, c.files.stat, c.files.usage), closeKept(c.files.quotas...))
 }
