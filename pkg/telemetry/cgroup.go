@@ -28,8 +28,8 @@ func init() {
 
 // cgroup reads the control group that this process is in, as device "cgroup": memory in use (page cache included) and its
 // limit, processor time since the source was opened, and "cgroup_quota" in throttle where a quota of processor time held
-// the group up since the row before. Limit and quota may also be those of a group that this one is in. It knows version 2 and version 1 (Linux, Documentation/admin-guide/cgroup-v2.rst and
-// cgroup-v1/).
+// the group up since the row before. Limit and quota may also be those of a group that this one is in. It knows version 2
+// and version 1 (Linux, Documentation/admin-guide/cgroup-v2.rst and cgroup-v1/).
 type cgroup struct {
 	env   Environment
 	pace  every
@@ -95,8 +95,8 @@ func findCgroup(files fs.FS, self string) cgroupFiles {
 		return nil
 	}
 	if group, ok := groups[""]; ok {
-		v2 := cgroupFiles{version: "version 2", memory: find("", group, "memory.current"), limit: tightest(files, "", group, "memory.max"),
-			stat: find("", group, "cpu.stat"), quotas: withQuota(files, "", group, "cpu.max"),
+		v2 := cgroupFiles{version: "version 2", memory: find("", group, "memory.current"),
+			limit: tightest(files, "", group, "memory.max"), stat: find("", group, "cpu.stat"), quotas: withQuota(files, "", group, "cpu.max"),
 			usageKey: "usage_usec", throttling: "throttled_usec", unit: time.Microsecond}
 		if v2.memory != nil || v2.stat != nil {
 			return v2

@@ -196,7 +196,8 @@ func hwmonGPUs(files fs.FS, chips []hwmonChip) []*hwmonChannel {
 			}
 			return nil
 		}
-		c := &hwmonChannel{power: one("power1_input"), average: one("power1_average"), energy: cmp.Or(one("energy1_input"), one("energy2_input"))} // xe: card, else package
+		c := &hwmonChannel{power: one("power1_input"), average: one("power1_average"),
+			energy: cmp.Or(one("energy1_input"), one("energy2_input"))} // xe: card, else package
 		if c.power == nil && c.average == nil && c.energy == nil {
 			continue
 		}

@@ -76,7 +76,8 @@ var meterNames = regexp.MustCompile(`^[A-Za-z0-9._-]+$`)
 // parseMeters takes the meters of the options apart.
 func (o Options) parseMeters() ([]*meter, error) {
 	if o.MeterInterval < 0 {
-		return nil, fmt.Errorf("interval of external meters: saw %v, want more than 0, or 0 for %v", o.MeterInterval, DefaultMeterInterval)
+		return nil, fmt.Errorf("interval of external meters: saw %v, want more than 0, or 0 for %v", o.MeterInterval,
+			DefaultMeterInterval)
 	}
 	var out []*meter
 	seen := map[string]bool{}

@@ -128,7 +128,8 @@ func (p *prometheusMeter) pick(families map[string]*dto.MetricFamily) (*dto.Metr
 		}
 	}
 	if len(found) != 1 {
-		return nil, fmt.Errorf("%s is %d series of the metric's %d, want one: name its labels", p.selector, len(found), len(family.Metric))
+		return nil, fmt.Errorf("%s is %d series of the metric's %d, want one: name its labels", p.selector, len(found),
+			len(family.Metric))
 	}
 	return found[0], nil
 }

@@ -70,7 +70,8 @@ func findProcessor(name string) (best processor, ok bool) {
 			best, ok = p, true
 		}
 	}
-	if strings.HasPrefix(best.model, "E5-") && !strings.Contains(best.model, " v") && strings.Contains(words, modelWords(best.model)+"v") {
+	first := strings.HasPrefix(best.model, "E5-") && !strings.Contains(best.model, " v")
+	if first && strings.Contains(words, modelWords(best.model)+"v") {
 		return processor{}, false // a later generation of the same number
 	}
 	return best, ok
