@@ -13,7 +13,8 @@ import (
 // setProcess writes /proc/PID/stat: ticks of its own and of children that it waited for, and resident pages.
 func setProcess(tree fstest.MapFS, pid, parent int, own, children, start, pages int) {
 	set(tree, procFile(pid, "stat"), fmt.Sprintf(
-		"%d (a (b) c) S %d 1 1 0 -1 4194304 9 9 0 0 %d %d %d %d 20 0 1 0 %d 9999 %d 18446744073709551615", pid, parent, own-own/2, own/2, children, 0, start, pages))
+		"%d (a (b) c) S %d 1 1 0 -1 4194304 9 9 0 0 %d %d %d %d 20 0 1 0 %d 9999 %d 18446744073709551615",
+		pid, parent, own-own/2, own/2, children, 0, start, pages))
 }
 
 func openProcessesAt(t *testing.T, tree fstest.MapFS) *processes {
