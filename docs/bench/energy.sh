@@ -13,7 +13,9 @@ Error of the energy of random windows of 10 to 60 updates, relative to the true 
 (pkg/energy/truth_test.go; updates are counted as they can be seen: the update period or the sampling interval, whichever
 is longer). "covered": share of the windows whose error is within the stated bound; "bound": its median, relative to the
 energy. A, B, C: windows of each grade; "wrong": those off by more than 5% that have grade A or B.
-Counter 20 and 100 ms: GPUs whose power is renewed every 100 ms. A wave that no reading can tell from another of another
+"NVML, 20 ms, read every 10 ms": a GPU's counter that is renewed every 20 ms, with power renewed every 100 ms, by a recorder
+with an interval of 10 ms. An interval that divides the update period, as 10 ms, sees all updates at the same phase and cannot
+tell when they were; 9.7 or 47 ms can. "live": at the end of the run, before anything is read after it. A wave that no reading can tell from another of another
 energy has a line of its own, and no promise: "spikes at the edges" lie within a quarter of an update of a window's begin,
 and averages over 1 s do not see a "sine of 1 Hz".
 

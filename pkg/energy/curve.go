@@ -75,7 +75,10 @@ const (
 )
 
 // estimated is a value with the interval that it lies in.
-type estimated struct{ v, lo, hi float64 }
+type estimated struct {
+	v, lo, hi float64
+	open      bool // no update behind it was seen yet
+}
 
 func (e estimated) bound() float64 { return max(e.hi-e.v, e.v-e.lo, 0) }
 
@@ -112,7 +115,7 @@ func (c curve) at(t int64, period int64) estimated {
 		return behind(k, low, high)
 	}
 	if b == 0 { // only where locking moved the first update behind t
-		return estimated{k[0].v, k[0].v, k[0].v}
+		return estimated{v: k[0].v, lo: k[0].v, hi: k[0].v}
 	}
 	e := between(k, a, b, low, high)
 	if v, ok := straight(k, a, b); ok {
@@ -208,7 +211,7 @@ func behind(k []knot, low, high float64) estimated {
 		p = slope(k, len(k)-2)
 	}
 	dx := max(-last.x, 0)
-	return estimated{last.v + p*dx, last.v + low*max(dx-last.h, 0), last.v + high*(dx+last.h)}
+	return estimated{v: last.v + p*dx, lo: last.v + low*max(dx-last.h, 0), hi: last.v + high*(dx+last.h), open: true}
 }
 
 // line is a straight line through knots: v + slope*x.

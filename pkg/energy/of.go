@@ -251,7 +251,7 @@ func counted(d *device, w Window) total {
 	from, to := line.at(w.Start, d.counterPeriod), line.at(w.End, d.counterPeriod)
 	n := line.inside(w)
 	return total{ok: true, gap: c.gap, few: n < MinUpdates || c.inside < MinSamples, integral: integral{
-		v: max(to.v-from.v, 0), bound: from.bound() + to.bound(), inside: n,
+		v: max(to.v-from.v, 0), bound: from.bound() + to.bound(), inside: n, chance: to.open,
 	}}
 }
 

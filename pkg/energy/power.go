@@ -14,7 +14,7 @@ type integral struct {
 	v, bound float64
 	inside   int64 // updates inside the window that it rests on
 	averaged bool  // of moving averages that could not be taken apart
-	chance   bool  // the bound is one of probability alone
+	chance   bool  // the bound is one of probability alone, or rests on what was before
 }
 
 // renewals thins a sorted series of readings of a device that renews its reading every period to the updates: repeated

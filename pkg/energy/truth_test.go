@@ -13,7 +13,7 @@ import (
 	"github.com/banterhearts/bh/pkg/units"
 )
 
-const fewWindows = 24
+const fewWindows = 20
 
 var truthWindows = flag.Int("windows", fewWindows,
 	"random windows per waveform and sensor in TestTruth; above the default it prints its table")
@@ -28,6 +28,8 @@ type simulated struct {
 	wrap           float64 // of the counter, J; 0 for none
 	box            float64 // span of the average, s; power is then the averages' update period
 	jitter         float64 // standard deviation of an update's time, s
+	untold         bool    // the update periods are not known
+	live           bool    // nothing is read after the window but once at its end
 	sweeps         bool    // read at both edges of the window too, as bh-run does
 	resolves       bool    // the readings can tell when its updates were: the energy is expected to be right to 0.5%
 	unit           float64 // between two updates that the readings show
@@ -71,6 +73,22 @@ var simulations = []simulated{
 		interval: 0.047, counter: 0.100, power: 0.100, grain: 1e-3, jitter: 200e-6, resolves: true, unit: 0.100,
 	},
 	{
+		name: "NVML, 100 ms, unsteady clock", source: "nvml", device: "gpu:0",
+		interval: 0.010, counter: 0.100, power: 0.100, grain: 1e-3, jitter: 8e-3, unit: 0.100,
+	},
+	{
+		name: "NVML, 20 ms, not known, 50 ms", source: "nvml", device: "gpu:0",
+		interval: 0.050, counter: 0.020, power: 0.100, grain: 1e-3, jitter: 50e-6, untold: true, unit: 0.050,
+	},
+	{
+		name: "RAPL, 50 ms, live", source: "rapl", device: "cpu:0",
+		interval: 0.050, counter: 0.001, grain: 1e-6, wrap: 262144, jitter: 20e-6, live: true, sweeps: true, unit: 0.050,
+	},
+	{
+		name: "NVML, 100 ms, 47 ms, live", source: "nvml", device: "gpu:0",
+		interval: 0.047, counter: 0.100, power: 0.100, grain: 1e-3, jitter: 200e-6, live: true, sweeps: true, unit: 0.100,
+	},
+	{
 		name: "power alone, 100 ms", source: "nvml", device: "gpu:0",
 		interval: 0.010, power: 0.100, jitter: 200e-6, unit: 0.100,
 	},
@@ -105,7 +123,12 @@ func (s simulated) read(r *rand.Rand, w wave, begin, end, length float64) (out [
 	if s.power > 0 {
 		power = updatesOf(r, s.power, s.jitter, length)
 	}
-	told := func(period float64) *int64 { return units.Ptr(int64(period * 1e9 * (0.99 + 0.02*r.Float64()))) } // measured, not quite
+	told := func(period float64) *int64 {
+		if s.untold {
+			return nil
+		}
+		return units.Ptr(int64(period * 1e9 * (0.99 + 0.02*r.Float64()))) // measured, not quite
+	}
 	toldCounter, toldPower := told(s.counter), told(s.power)
 	phase, wraps, last := r.Float64()*s.interval, 0.0, 0.0
 	offset := 262143.0 // near the wrap
@@ -118,6 +141,9 @@ func (s simulated) read(r *rand.Rand, w wave, begin, end, length float64) (out [
 		slices.Sort(times)
 	}
 	for _, at := range times {
+		if s.live && at > end+100e-6 {
+			break
+		}
 		out = append(out, reading(s.source, s.device, int64(at*1e9), func(row *record.Sample) {
 			if counter != nil {
 				raw := math.Floor((w.energy(max(shown(counter, at), 0))+offset)/s.grain) * s.grain
