@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -65,7 +66,7 @@ type raplZone struct {
 
 // openRAPL takes the zones of the control type intel-rapl, which AMD processors share. The control type intel-rapl-mmio
 // is left out: it is the counter of the package read another way. A package that cannot be read makes the source
-// unavailable, as the others' sum would pass for the machine's; of the other zones it is told.
+// unavailable, as the others' sum would pass for the machine's; of other zones that are left out it is told.
 func openRAPL(env Environment, _ Options) (Source, string, error) {
 	files := env.fsys()
 	names, err := raplZones(files)
@@ -73,6 +74,7 @@ func openRAPL(env Environment, _ Options) (Source, string, error) {
 		return nil, "", cannotOpen(err, "no /"+raplFolder, raplGrant)
 	}
 	r := &rapl{env: env}
+	oneCore := madeByAMD(files)
 	var packages int
 	var parts, left []string
 	for _, zone := range names {
@@ -83,8 +85,12 @@ func openRAPL(env Environment, _ Options) (Source, string, error) {
 		if device == "" {
 			continue
 		}
-		z, err := openRAPLZone(files, path.Join(raplFolder, zone), device)
 		kind, _, _ := strings.Cut(device, ":")
+		if kind == "core" && oneCore {
+			left = append(left, device+" (on AMD the counter of a single core)")
+			continue
+		}
+		z, err := openRAPLZone(files, path.Join(raplFolder, zone), device)
 		switch {
 		case err == nil && kind == "cpu":
 			packages++
@@ -93,7 +99,7 @@ func openRAPL(env Environment, _ Options) (Source, string, error) {
 		case kind == "cpu":
 			return nil, "", errors.Join(cannotOpen(err, path.Join(raplFolder, zone)+" has no counter", raplGrant), r.Close())
 		default:
-			left = append(left, device)
+			left = append(left, device+" (not readable)")
 			continue
 		}
 		r.zones = append(r.zones, z)
@@ -102,6 +108,22 @@ func openRAPL(env Environment, _ Options) (Source, string, error) {
 		return nil, "", errors.Join(raplAbsent(files), r.Close())
 	}
 	return r, r.describe(packages, parts, left), nil
+}
+
+// madeByAMD reports whether the processor is AMD's, or Hygon's after AMD's design. Their counter of the zone "core" is of one
+// core each (MSR_AMD_CORE_ENERGY_STATUS, "core-level power reporting" in Linux, Documentation/hwmon/amd_energy.rst), and
+// powercap reads that of one core per package: it is not what the cores of the package drew.
+func madeByAMD(files fs.FS) bool {
+	info, err := fs.ReadFile(files, "proc/cpuinfo")
+	if err != nil {
+		return false
+	}
+	for line := range bytes.Lines(info) {
+		if name, vendor, _ := bytes.Cut(line, []byte(":")); bytes.Equal(bytes.TrimSpace(name), []byte("vendor_id")) {
+			return bytes.Contains(vendor, []byte("AuthenticAMD")) || bytes.Contains(vendor, []byte("HygonGenuine"))
+		}
+	}
+	return false
 }
 
 // raplZones lists the zones of intel-rapl, each before its parts.
@@ -172,7 +194,7 @@ func (r *rapl) describe(packages int, parts, left []string) string {
 	i := slices.IndexFunc(r.zones, func(z raplZone) bool { return strings.HasPrefix(z.device, "cpu:") })
 	text += fmt.Sprintf(", a counter wraps after %.0f J", float64(r.zones[i].wrap)/1e6)
 	if len(left) > 0 {
-		text += "; not readable and left out: " + strings.Join(left, ", ")
+		text += "; left out: " + strings.Join(left, ", ")
 	}
 	return text
 }
