@@ -41,7 +41,11 @@ func newFileTarget(ctx context.Context, output string, format store.Format, args
 		return nil, err
 	}
 	if info, err := os.Stat(output); format == store.Parquet && (err != nil || info.Mode().IsRegular()) {
-		return newGrowingTarget(output, j, args)
+		t, err := newGrowingTarget(output, j, args)
+		if err != nil {
+			return nil, err
+		}
+		return t, nil
 	}
 	return &journalTarget{journal: j, output: output, format: format, args: args}, nil
 }

@@ -35,14 +35,15 @@ type growingTarget struct {
 	file   *os.File     // nil before
 	size   int64        // up to the last footer
 	footed time.Time    // when that was
+	now    func() time.Time
 	failed bool
 }
 
-func newGrowingTarget(output string, j *telemetry.Journal, args []string) (target, error) {
+func newGrowingTarget(output string, j *telemetry.Journal, args []string) (*growingTarget, error) {
 	if err := atomicfile.Check(output); err != nil {
 		return nil, errors.Join(err, j.Close())
 	}
-	t := &growingTarget{journal: j, output: output, args: args}
+	t := &growingTarget{journal: j, output: output, args: args, now: time.Now}
 	var err error
 	t.grow, err = store.NewGrowing(t)
 	return t, err
@@ -69,7 +70,7 @@ func (t *growingTarget) append(samples []record.Sample) error {
 			return err
 		}
 	}
-	if t.file != nil && (time.Since(t.footed) < FooterEvery || !t.grow.Due()) {
+	if t.file != nil && (t.now().Sub(t.footed) < FooterEvery || !t.grow.Due()) {
 		return t.journal.Append(samples)
 	}
 	if err := t.foot(t.grow.Footer); err != nil {
@@ -94,7 +95,7 @@ func (t *growingTarget) foot(write func() error) error {
 		}
 		return fmt.Errorf("write %s: %w; bh-telemetry recover %s keeps what was recorded until then", t.output, err, t.output)
 	}
-	t.footed = time.Now()
+	t.footed = t.now()
 	return t.journal.Restart()
 }
 

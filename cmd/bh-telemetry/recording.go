@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -41,8 +42,13 @@ func (r *recording) note(format string, a ...any) {
 	}
 }
 
+// garbageShare is how much garbage the recorder lets lie before it collects, in percent of what is alive; Go's own 100 is
+// meant for programs that have the machine to themselves.
+const garbageShare = 40
+
 // run records from end to end.
 func (r *recording) run(ctx context.Context) error {
+	defer debug.SetGCPercent(debug.SetGCPercent(garbageShare))
 	if err := lookUp(r.opt.Command); err != nil {
 		return err
 	}

@@ -84,10 +84,7 @@ func appendValue(b array.Builder, c *column, row reflect.Value) int {
 	}
 	switch b := b.(type) {
 	case *array.StringBuilder:
-		s := v.String()
-		if !utf8.ValidString(s) {
-			s = strings.ToValidUTF8(s, "\uFFFD") // Parquet's strings are UTF-8; JSON-lines does the same
-		}
+		s := validText(v.String())
 		b.Append(s)
 		return len(s) + 4
 	case *array.Int64Builder:
@@ -104,4 +101,12 @@ func appendValue(b array.Builder, c *column, row reflect.Value) int {
 		return 8 * len(list)
 	}
 	return 8
+}
+
+// validText is s as UTF-8, as Parquet's strings are; JSON-lines does the same.
+func validText(s string) string {
+	if utf8.ValidString(s) {
+		return s
+	}
+	return strings.ToValidUTF8(s, "\uFFFD")
 }

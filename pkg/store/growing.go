@@ -2,13 +2,11 @@ package store
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
 	"reflect"
 
-	"github.com/apache/arrow/go/v17/arrow"
 	"github.com/apache/arrow/go/v17/parquet"
 	"github.com/apache/arrow/go/v17/parquet/file"
 	"github.com/apache/arrow/go/v17/parquet/metadata"
@@ -23,9 +21,9 @@ const (
 	finishedKey = "bh.finished"
 )
 
-// growingRows bounds the row groups of a growing file, and with them its writer's memory: rows wait in memory, some 400
-// bytes each, until a row group is written.
-const growingRows = 1 << 14
+// growingRows bounds the row groups of a growing file, and with them its writer's memory: what a row holds waits for its row
+// group, some 150 bytes each.
+const growingRows = 1 << 15
 
 // footerShare bounds what footers add to a growing file. Each lists all row groups so far, some 3 KB each, so one is due
 // when the rows since the last one take this many times its size.
@@ -38,8 +36,8 @@ type Growing struct {
 	w       io.Writer
 	encoded bytes.Buffer // row groups since the last footer
 	file    *file.Writer // on encoded
-	batches *batchWriter
-	ctx     context.Context
+	columns []*growingColumn
+	rows    int // in columns
 
 	footers    bool // one has been written
 	footerSize int  // of the last one
@@ -50,11 +48,10 @@ type Growing struct {
 // NewGrowing starts a file on w.
 func NewGrowing(w io.Writer) (*Growing, error) {
 	k := kindOf[record.Sample]()
-	schema := k.arrowSchema()
 	props := append(k.parquetProperties(), parquet.WithStats(false), parquet.WithStatsFor("ts_unix_ns", true))
-	g := &Growing{w: w, ctx: pqarrow.NewArrowWriteContext(context.Background(), nil)}
+	g := &Growing{w: w}
 	writer := parquet.NewWriterProperties(props...)
-	ps, err := pqarrow.ToParquet(schema, writer, pqarrow.DefaultWriterProps())
+	ps, err := pqarrow.ToParquet(k.arrowSchema(), writer, pqarrow.DefaultWriterProps())
 	if err != nil {
 		return nil, fmt.Errorf("write parquet: %w", err)
 	}
@@ -63,8 +60,12 @@ func NewGrowing(w io.Writer) (*Growing, error) {
 		return nil, err
 	}
 	g.file = file.NewParquetWriter(&g.encoded, ps.Root(), file.WithWriterProps(writer), file.WithWriteMetadata(meta))
-	g.batches = &batchWriter{maxRows: growingRows, maxBytes: groupBytes, flush: g.rowGroup}
-	g.batches.start(k, schema)
+	for _, c := range k.columns {
+		if c.typ == truth || c.typ == integers {
+			return nil, fmt.Errorf("write parquet: column %s: saw %s, which no sample has", c.name, c.typ.want())
+		}
+		g.columns = append(g.columns, &growingColumn{column: c, ids: map[string]int32{}})
+	}
 	return g, nil
 }
 
@@ -73,50 +74,34 @@ func (g *Growing) Write(s *record.Sample) error {
 	if err := s.Validate(); err != nil {
 		return fmt.Errorf("write sample: %w", err)
 	}
-	if err := g.batches.write(reflect.ValueOf(s).Elem()); err != nil {
-		return fmt.Errorf("write sample: %w", err)
+	row := reflect.ValueOf(s).Elem()
+	for _, c := range g.columns {
+		c.append(row)
 	}
-	return nil
+	if g.rows++; g.rows < growingRows {
+		return nil
+	}
+	return g.rowGroup()
 }
 
-// rowGroup encodes a row group.
-func (g *Growing) rowGroup(rec arrow.Record) error {
+// rowGroup encodes the rows that wait.
+func (g *Growing) rowGroup() error {
 	before := g.encoded.Len()
 	group := g.file.AppendRowGroup()
-	levels := make([]int16, rec.NumRows())
-	for i, column := range rec.Columns() {
+	for _, c := range g.columns {
 		w, err := group.NextColumn()
+		if err == nil {
+			err = errors.Join(c.write(w), w.Close())
+		}
 		if err != nil {
-			return err
-		}
-		nullable := rec.Schema().Field(i).Nullable
-		if err := pqarrow.WriteArrowToColumn(g.ctx, w, column, definitions(levels, column, nullable), nil, nullable); err != nil {
-			return fmt.Errorf("column %s: %w", rec.ColumnName(i), err)
-		}
-		if err := w.Close(); err != nil {
-			return fmt.Errorf("column %s: %w", rec.ColumnName(i), err)
+			return fmt.Errorf("column %s: %w", c.name, err)
 		}
 	}
 	if err := group.Close(); err != nil {
 		return err
 	}
-	g.groupRows, g.groupSize = int(rec.NumRows()), g.encoded.Len()-before
+	g.groupRows, g.groupSize, g.rows = g.rows, g.encoded.Len()-before, 0
 	return nil
-}
-
-// definitions are the definition levels of a column without nesting: 1 for a value, 0 for null; none where there are no
-// nulls.
-func definitions(levels []int16, column arrow.Array, nullable bool) []int16 {
-	if !nullable {
-		return nil
-	}
-	for i := range levels {
-		levels[i] = 1
-		if column.IsNull(i) {
-			levels[i] = 0
-		}
-	}
-	return levels
 }
 
 // Due reports whether the rows since the last footer are worth another one.
@@ -124,14 +109,14 @@ func (g *Growing) Due() bool {
 	if !g.footers {
 		return true
 	}
-	waiting := g.encoded.Len() + g.batches.rows*g.groupSize/max(g.groupRows, 1)
+	waiting := g.encoded.Len() + g.rows*g.groupSize/max(g.groupRows, 1)
 	return waiting >= footerShare*g.footerSize
 }
 
 // Footer writes the rows since the last footer and a footer, with one call of the writer's Write.
 func (g *Growing) Footer() error {
-	if g.batches.rows > 0 {
-		if err := g.batches.flushBatch(); err != nil {
+	if g.rows > 0 {
+		if err := g.rowGroup(); err != nil {
 			return err
 		}
 	}
@@ -150,8 +135,8 @@ func (g *Growing) Finish() error {
 	if err := g.file.AppendKeyValueMetadata(finishedKey, "true"); err != nil {
 		return err
 	}
-	if g.batches.rows == 0 { // Arrow writes no footer without a row group since the last one
-		if err := g.batches.flushBatch(); err != nil {
+	if g.rows == 0 { // Arrow writes no footer without a row group since the last one
+		if err := g.rowGroup(); err != nil {
 			return err
 		}
 	}
