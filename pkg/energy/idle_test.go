@@ -65,16 +65,19 @@ func TestMarginalEnergy(t *testing.T) {
 
 // Idle power is that of the GPU that the run used.
 func TestIdlePowerIsOfTheDevicesUsed(t *testing.T) {
-	gpu := func(device string, watts float64, own int64) []record.Sample {
+	gpu := func(device string, watts float64, before, own int64) []record.Sample {
 		return every(50*ms, 0, 20_000*ms, "nvml", device, func(s *record.Sample) {
 			both(counterAt(func(s float64) float64 { return watts * s }), powerAt(func(float64) float64 { return watts }))(s)
-			if s.TSUnixNS > t0+8000*ms {
+			switch s.TSUnixNS - t0 {
+			case 9500 * ms:
+				s.MemOwnBytes = units.Ptr(units.Bytes(before))
+			case 10_500 * ms:
 				s.MemOwnBytes = units.Ptr(units.Bytes(own))
 			}
 		})
 	}
 	run := okRun("1", record.GPU, 10_000*ms, 12_000*ms, 1)
-	joinAll(t, slices.Concat(gpu("gpu:0", 70, 0), gpu("gpu:1", 90, 5), idleMarks(2000*ms, 4000*ms)), run)
+	joinAll(t, slices.Concat(gpu("gpu:0", 70, 5, 0), gpu("gpu:1", 90, 0, 5), idleMarks(2000*ms, 4000*ms)), run)
 	wantNear(t, "energy", run.EnergyJoules, 180)
 	wantNear(t, "idle before", run.IdleBeforeW, 90)
 	wantNear(t, "marginal energy", run.EnergyMarginalJoules, 0)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"reflect"
 	"slices"
 	"testing"
@@ -53,6 +54,10 @@ func TestJoinerEqualsApply(t *testing.T) {
 		for _, r := range runs {
 			w := *r
 			Apply(&w, samples)
+			if whole := Of(samples, must(windowOf(r))); (whole.Joules == nil) != (w.EnergyJoules == nil) ||
+				whole.Joules != nil && math.Abs(float64(*whole.Joules-3**w.EnergyJoules)) > 1e-9 {
+				t.Fatalf("run %s: saw %+v, want the energy of all samples at once, %+v", r.RunID, w, whole)
+			}
 			want = append(want, w)
 			if w.EnergyJoules == nil {
 				unmeasured++
@@ -74,6 +79,13 @@ func TestJoinerEqualsApply(t *testing.T) {
 			t.Fatalf("saw %+v, want %d runs, %d unmeasured, %d samples", sum, len(runs), unmeasured, len(samples))
 		}
 	})
+}
+
+func must(w Window, ok bool) Window {
+	if !ok {
+		panic("a run without a window")
+	}
+	return w
 }
 
 // An hour of samples and a run every ten seconds: what is held at any time is what one window needs.

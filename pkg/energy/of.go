@@ -129,9 +129,10 @@ func chosen(all []*device, w Window) energy {
 	return energy{reasons: []string{NoPowerSource}}
 }
 
-// used narrows GPUs down to those in whose memory the measured processes were, where the source tells that.
+// used narrows GPUs down to those in whose memory the measured processes were, where the source tells that. It is told about
+// once a second, so that what held at the beginning of the window may be of the run before.
 func used(group []*device, w Window) []*device {
-	own := slices.DeleteFunc(slices.Clone(group), func(d *device) bool { return d.own.highest(w) == 0 })
+	own := slices.DeleteFunc(slices.Clone(group), func(d *device) bool { return d.own.latest(w) == 0 })
 	if len(own) == 0 {
 		return group
 	}
@@ -294,7 +295,7 @@ func (e *energy) judge(all, group []*device, w Window, class record.Device) {
 	if w.Shared && w.Device == class || slices.ContainsFunc(group, func(d *device) bool { return d.shared(w) }) {
 		e.reasons = append(e.reasons, Shared)
 	}
-	if len(group) > 1 && group[0].is(record.GPU) && !slices.ContainsFunc(group, func(d *device) bool { return d.own.highest(w) > 0 }) {
+	if len(group) > 1 && group[0].is(record.GPU) && !slices.ContainsFunc(group, func(d *device) bool { return d.own.latest(w) > 0 }) {
 		e.reasons = append(e.reasons, SeveralGPUs)
 	}
 	e.peak = peak(group, w)

@@ -171,6 +171,14 @@ func (s series) highest(w Window) float64 {
 	return m
 }
 
+// latest is the highest value that was read in w, or where none was read the last before it.
+func (s series) latest(w Window) float64 {
+	if in := s.within(w.Start, w.End); len(in) > 0 {
+		s = in
+	}
+	return s.highest(w)
+}
+
 // share is the share of w in which the value was above 0, each reading holding until the next, for patience at most.
 func (s series) share(w Window) float64 {
 	held := int64(0)
