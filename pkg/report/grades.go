@@ -113,6 +113,9 @@ func (d *data) chargesEnergy() bool { return !strings.HasSuffix(d.Method, cost.I
 // unpowered are the telemetry sources that read other things than power.
 var unpowered = []string{"proc", "thermal", record.SourceRecorder, "processes", "pressure", "cgroup", "memory", "frequency"}
 
+// energyNote is energyStatement without the list of what is missing.
+func energyNote(d *data) []Block { return energyStatement(d)[:1] }
+
 // energyStatement says, at the head of a section about energy, how energy was measured: from what, how well, and, on a
 // machine without a sensor of power, what is missing.
 func energyStatement(d *data) []Block {
@@ -133,7 +136,7 @@ func energyStatement(d *data) []Block {
 	if len(missing) == 0 {
 		return []Block{Note{Warning, append(line, word(" Which sensors were looked for is not on record."))}}
 	}
-	return []Block{Note{Warning, append(line, word(" Missing, and what each would need:"))}, List{Items: missing}}
+	return []Block{Note{Warning, line}, para("The sensors of power that are missing, and why:"), List{Items: missing}}
 }
 
 func absentOr(estimated int) string {

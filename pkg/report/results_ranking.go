@@ -210,7 +210,7 @@ func joinModes(modes []record.Mode) string {
 func energyRanking(d *data) []Block {
 	order := d.rankCells(tokensPerKWh, false)
 	if len(order) == 0 {
-		return append(energyStatement(d), Note{Remark, phrase("No run has a power figure, so energy efficiency is not known.")})
+		return append(energyNote(d), Note{Remark, phrase("No run has a power figure, so energy efficiency is not known.")})
 	}
 	t := newTable("Energy efficiency, mean over all cells of a backend", []string{"Rank", "Backend"},
 		[]string{"tokens_per_kwh", "cells", "ratio_to_first", "ci_lower", "ci_upper"})
@@ -222,7 +222,7 @@ func energyRanking(d *data) []Block {
 	t.note("%s", word("ratio_to_first"+contrastNote))
 	d.noteMissing(t, order)
 	t.note("%s", word(d.gradeWords("")))
-	return append(append(energyStatement(d), d.sureness(order, tokensPerKWh)...), t.block())
+	return append(append(energyNote(d), d.sureness(order, tokensPerKWh)...), t.block())
 }
 
 // noteMissing names measured backends that a ranking had to leave out.

@@ -69,6 +69,7 @@ type bottleneck struct {
 	scenarios map[roofline.Bound][]string
 	open      []roofline.Bound // other verdicts within the intervals
 	intervals bool             // there are any
+	foreign   number           // of the CPUs' time, used by others beside the backend's runs; per cent
 }
 
 // bottlenecks judges every measured backend in each of its modes.
@@ -117,6 +118,9 @@ func (d *data) bottleneck(g group) bottleneck {
 	b.evidence = []Line{
 		utilisationWords("MBU", mbu, mbuLow, mbuHigh, ok), utilisationWords("MFU", mfu, mfuLow, mfuHigh, both),
 		prose("threads busy %s", busy.suffixed("%")), prose("throttled %s", throttled.suffixed("%")),
+	}
+	if b.foreign = d.foreign(g); b.foreign.known() {
+		b.evidence = append(b.evidence, prose("other processes on the CPUs %s", b.foreign.suffixed("%")))
 	}
 	if outside.known() {
 		b.evidence = append(b.evidence, prose("between client and engine %s of the time", outside.suffixed("%")))
@@ -170,17 +174,40 @@ func (d *data) outside(g group) number {
 	return number{}
 }
 
+// foreign is the share of the CPUs' time that others used beside the runs of a backend, in all its modes.
+func (d *data) foreign(g group) number {
+	for _, i := range d.singleRuns().Isolation {
+		if i.Backend == g.label {
+			return d.statsNumber(i.ForeignMeanPct, "runs.isolation, backend="+i.Backend, "foreign_cpu_mean_pct")
+		}
+	}
+	return number{}
+}
+
 // short is the verdict with the two utilisations.
 func (b *bottleneck) short() Line {
 	line := prose("What holds %s back in %s: %s (", strong(b.label), code(string(b.mode)), strong(string(b.bound)))
-	return append(joined(line, b.evidence[:2], ", "), word(")."))
+	line = joined(line, b.evidence[:2], ", ")
+	if b.busy() {
+		line = append(line, prose("; other processes used %s of the CPUs meanwhile", b.foreign.suffixed("%"))...)
+	}
+	return append(line, word(")."))
 }
 
 // full is the verdict with all that it rests on and how sure it is.
 func (b *bottleneck) full() Line {
 	line := prose("%s in %s: %s, as %s. ", strong(b.label), code(string(b.mode)), strong(string(b.bound)), word(b.rule))
 	line = append(joined(line, b.evidence, ", "), word("."))
-	return append(line, word(" "+b.sureness()))
+	line = append(line, word(" "+b.sureness()))
+	if b.busy() {
+		line = append(line, word(" The machine was not quiet: it may be what else ran that held it back."))
+	}
+	return line
+}
+
+// busy reports whether a verdict may be one about what else ran.
+func (b *bottleneck) busy() bool {
+	return b.bound != roofline.Unknown && b.foreign.known() && *b.foreign.value > roofline.ForeignPct
 }
 
 // sureness says in how many scenarios the verdict is the same, and whether the intervals leave another open.

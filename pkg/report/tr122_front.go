@@ -29,7 +29,7 @@ func abstract122(d *data) []Block {
 	if len(d.measuredModes()) == 0 {
 		return append(blocks, Note{Warning, phrase("No backend has a good run: this report has no results.")})
 	}
-	blocks = append(append(blocks, d.disturbed()...), energyStatement(d)...)
+	blocks = append(append(blocks, d.disturbed()...), energyNote(d)...)
 	return append(blocks, para("Validation over all: %s (section 4, validation and sanity checks).", strong(overall(d.checks()).String())))
 }
 

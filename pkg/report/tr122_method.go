@@ -33,7 +33,7 @@ func roofMethod(*data) []Block {
 			prose("Which limit holds a backend back is judged by named thresholds, in this order: %s where the device slowed down in more than %s% of the window; %s or %s, the larger of MBU and MFU, where that is %s% or more; %s where both are below %s% and the threads computed in less than %s% of the time, or half of the time or more passed between client and engine; %s otherwise. Without a calibration it is %s.",
 				strong(string(roofline.Throttled)), word(units.G4(roofline.ThrottledPct)), strong(string(roofline.MemoryBound)), strong(string(roofline.Compute)), word(units.G4(roofline.NearPct)),
 				strong(string(roofline.HostBound)), word(units.G4(roofline.FarPct)), word(units.G4(roofline.IdleCPUPct)), strong(string(roofline.Between)), strong(string(roofline.Unknown))),
-			phrase("The thresholds are conventions: the numbers stand beside every verdict, and it is said where their 95% intervals reach across a threshold."),
+			phrase("The thresholds are conventions: the numbers stand beside every verdict, and it is said where their 95% intervals reach across a threshold, and where other processes used more than 5% of the CPUs beside the runs."),
 		),
 	}
 }

@@ -317,9 +317,12 @@ func TestNoSensorIsSaidAtTheTop(t *testing.T) {
 	in := cpuOnly(t)
 	in.Manifest = &manifest.Manifest{Sensors: []manifest.Sensor{{Source: "rapl", Status: "permission", Detail: "readable by root alone", Fix: "chmod"}, {Source: "proc", Status: "present"}}}
 	md := renderedMarkdown(t, in)
-	for _, title := range []string{" Cost and energy summary\n\n", " Energy efficiency ranking\n\n"} {
+	note := "> **Warning.** No sensor measures power here: every energy figure is an estimate (grade D), or absent. Energy grades: D in 105 runs.\n\n"
+	for title, want := range map[string]string{
+		" Cost and energy summary\n\n":   note + "The sensors of power that are missing, and why:\n\n- `rapl` (permission): readable by root alone; try: `chmod`\n",
+		" Energy efficiency ranking\n\n": note,
+	} {
 		_, after, ok := strings.Cut(md[strings.Index(md, "## 4 Results"):], title)
-		want := "> **Warning.** No sensor measures power here: every energy figure is an estimate (grade D), or absent. Energy grades: D in 105 runs. Missing, and what each would need:\n\n- `rapl` (permission): readable by root alone; try: `chmod`\n"
 		if !ok || !strings.HasPrefix(after, want) {
 			t.Errorf("%q is followed by %.300q", title, after)
 		}

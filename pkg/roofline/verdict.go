@@ -19,6 +19,7 @@ const (
 	ThrottledPct = 5  // of the window, from which on slowing down for heat or power is the first thing to mend
 	NearPct      = 50 // of a roof, from which on it is taken for the bound
 	FarPct       = 25 // of both roofs, below which neither is
+	ForeignPct   = 5  // of the CPUs' time, used by others, from which on a verdict is one about a machine that was not quiet
 	IdleCPUPct   = 80 // of the threads' time, below which the processors waited for something
 )
 
