@@ -146,7 +146,10 @@ func compareAll(differences ...float64) int {
 }
 
 func (k seriesKey) words() string {
-	text := k.device + ", " + k.source
+	text := k.device
+	if k.source != k.device {
+		text += ", " + k.source
+	}
 	if k.derived {
 		text += " (from its energy counter)"
 	}
