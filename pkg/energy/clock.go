@@ -17,7 +17,8 @@ type clock struct {
 func (c *clock) observe(t, offset int64) (set bool) {
 	set = c.known && time.Duration(offset-c.offset).Abs() > MaxSlew
 	c.offset, c.known = offset, true
-	if set {
+	// Two recorders whose timelines differ make a step of every row; two a second tell as much, and are not too many to hold.
+	if n := len(c.steps); set && (n == 0 || t-c.steps[n-1] > int64(near)/2) {
 		c.steps = append(c.steps, t)
 	}
 	return set
