@@ -2,8 +2,11 @@ package telemetry
 
 import (
 	"encoding/json"
+	"fmt"
+	"math"
 	"reflect"
 	"strconv"
+	"strings"
 
 	"github.com/banterhearts/bh/pkg/atomicfile"
 	"github.com/banterhearts/bh/pkg/record"
@@ -71,15 +74,30 @@ func appendLine(dst []byte, s *record.Sample) ([]byte, error) {
 		if v.Kind() == reflect.Pointer {
 			v = v.Elem()
 		}
-		if v.CanInt() {
+		switch {
+		case v.CanInt():
 			dst = strconv.AppendInt(dst, v.Int(), 10)
-			continue
+		case v.CanFloat():
+			if math.IsNaN(v.Float()) || math.IsInf(v.Float(), 0) {
+				return dst, fmt.Errorf("column %s: saw %v, which JSON does not have", key, v.Float())
+			}
+			dst = strconv.AppendFloat(dst, v.Float(), 'g', -1, 64)
+		default:
+			dst = appendText(dst, v.String())
 		}
-		text, err := json.Marshal(v.Interface())
-		if err != nil {
-			return dst, err
-		}
-		dst = append(dst, text...)
 	}
 	return append(dst, "}\n"...), nil
+}
+
+// appendText appends s as a JSON string. Those of samples are plain, but the name of a sensor may be anything.
+func appendText(dst []byte, s string) []byte {
+	plain := !strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' || r == '"' || r == '\\' })
+	if plain {
+		return append(append(append(dst, '"'), s...), '"')
+	}
+	text, err := json.Marshal(s)
+	if err != nil { // a string has none
+		panic(err)
+	}
+	return append(dst, text...)
 }

@@ -158,6 +158,9 @@ func (r *Recorder) Drain() []record.Sample {
 	defer r.mu.Unlock()
 	out := r.samples
 	r.samples = nil
+	if len(out) > 0 {
+		r.samples = make([]record.Sample, 0, len(out)+len(out)/8) // what comes until the next call, most likely
+	}
 	return out
 }
 
