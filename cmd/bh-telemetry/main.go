@@ -3,7 +3,7 @@
 //
 // Usage:
 //
-//	bh-telemetry record [-o samples.parquet] [--interval 50ms] [--duration 1m] [--idle 2s] [-- command args…]
+//	bh-telemetry record [-o samples.parquet] [--interval 47ms] [--duration 1m] [--idle 2s] [-- command args…]
 //	bh-telemetry top [--refresh 1s]
 //	bh-telemetry summary samples.parquet
 //	bh-telemetry join runs.parquet --samples samples.parquet [-o energy.parquet]

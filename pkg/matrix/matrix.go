@@ -33,7 +33,7 @@ const (
 	DefaultPrecision   = "fp32"
 	DefaultMaxNew      = 8
 	// DefaultMinWindow is how long a measured window lasts at least; a shorter run is repeated inside it. At the default
-	// sampling interval of 50 ms it holds ten power samples, what grade B asks for.
+	// sampling interval of 47 ms it holds ten power samples, what grade B asks for.
 	DefaultMinWindow = 500 * time.Millisecond
 	// DefaultMaxWindow is how far a window is lengthened at most for sensors that update more slowly than that: ten updates
 	// of one that does so once a second, as the controllers of servers do.

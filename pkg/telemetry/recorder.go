@@ -10,11 +10,13 @@ import (
 	"github.com/banterhearts/bh/pkg/units"
 )
 
-// The interval of a Recorder. The default gives the ten samples that grade B wants in a window of half a second; below
-// the minimum, reading costs more than it tells (NVML updates every 20 ms or more), and above the maximum even slow loads
-// slip through between two samples.
+// The interval of a Recorder. The default gives the ten samples that grade B wants in a window of half a second, and
+// divides no period at which devices renew their readings (1, 10, 20, 25, 100 ms, 1 s): at 50 ms every update of a GPU's
+// counter would be seen at the same phase, and nothing would tell when it was; energies of short windows are then off by
+// some six times as much (docs/bench/energy.txt). Below the minimum, reading costs more than it tells (NVML updates every 20
+// ms or more), and above the maximum even slow loads slip through between two samples.
 const (
-	DefaultInterval = 50 * time.Millisecond
+	DefaultInterval = 47 * time.Millisecond
 	MinInterval     = 10 * time.Millisecond
 	MaxInterval     = 10 * time.Second
 )

@@ -8,12 +8,10 @@ import (
 	"github.com/banterhearts/bh/pkg/record"
 )
 
-// The updates that the shortest window of a run holds: of an energy counter, which is read at both ends, or of power
-// readings, which are averaged.
-const (
-	counterUpdates = 2
-	powerUpdates   = 10
-)
+// windowUpdates is how many the shortest window of a run holds, of an energy counter or of a power reading: what a grade better
+// than C asks for. Two would do for a counter that is read at both ends, but its first and last update are then off by
+// half of the window.
+const windowUpdates = 10
 
 // note remembers that power was read of a device, and how often its readings change where the sample says so.
 func (r *Recorder) note(s *record.Sample) {
@@ -34,8 +32,8 @@ func (r *Recorder) note(s *record.Sample) {
 	r.power[key] = known
 }
 
-// Window is the shortest window that the sensors of a class of device resolve: two updates of an energy counter where its
-// update period is known, else ten updates of the power reading, or ten intervals of the recorder where that is longer.
+// Window is the shortest window that the sensors of a class of device resolve: ten updates of an energy counter where its
+// update period is known, else of the power reading, or ten intervals of the recorder where that is longer.
 // Where several sources measure the class it is that of the quickest; an estimate counts only where nothing measures. It
 // is 0 where nothing has told power of the class so far.
 func (r *Recorder) Window(class record.Device) time.Duration {
@@ -65,10 +63,7 @@ func (r *Recorder) Window(class record.Device) time.Duration {
 
 // resolves is the shortest window that a device of this resolution is measured over.
 func (r *Recorder) resolves(res Resolution) time.Duration {
-	if res.Counter > 0 {
-		return counterUpdates * res.Counter
-	}
-	return powerUpdates * max(res.Power, r.plan.interval)
+	return windowUpdates * max(cmp.Or(res.Counter, res.Power), r.plan.interval)
 }
 
 // resolutions asks the sources that know.

@@ -42,13 +42,14 @@ func TestWindow(t *testing.T) {
 		"the slowest of two devices": {[]Source{&resolved{fake: fake{name: "a"}, rows: []record.Sample{watts("a", "gpu:0"), watts("a", "gpu:1")},
 			knows: map[string]Resolution{"gpu:0": {Power: 20 * ms}, "gpu:1": {Power: 100 * ms}}}}, record.GPU, 1000 * ms},
 		"a counter": {[]Source{&resolved{fake: fake{name: "a"}, rows: []record.Sample{counted("a", "gpu:0", 0)},
-			knows: map[string]Resolution{"gpu:0": {Counter: 90 * ms, Power: 100 * ms}}}}, record.GPU, 180 * ms},
+			knows: map[string]Resolution{"gpu:0": {Counter: 90 * ms, Power: 100 * ms}}}}, record.GPU, 900 * ms},
 		"a counter that says so in its rows": {[]Source{&resolved{fake: fake{name: "a"},
-			rows: []record.Sample{counted("a", "cpu:0", ms), counted("a", "cpu:0", 0)}}}, record.CPU, 2 * ms},
+			rows: []record.Sample{counted("a", "cpu:0", 80*ms), counted("a", "cpu:0", 0)}}}, record.CPU, 800 * ms},
 		"a counter of unknown period": {[]Source{&resolved{fake: fake{name: "a"}, rows: []record.Sample{counted("a", "cpu:0", 0)}}}, record.CPU, 500 * ms},
 		"the quickest source": {[]Source{
 			&resolved{fake: fake{name: "a"}, rows: []record.Sample{counted("a", "cpu:0", ms)}},
-			&resolved{fake: fake{name: "b"}, rows: []record.Sample{watts("b", "cpu:0")}}}, record.CPU, 2 * ms},
+			&resolved{fake: fake{name: "b"}, rows: []record.Sample{watts("b", "cpu:0")}, knows: map[string]Resolution{"cpu:0": {Power: time.Second}}}},
+			record.CPU, 500 * ms},
 		"an estimate beside a sensor": {[]Source{
 			&resolved{fake: fake{name: "a"}, rows: []record.Sample{watts("a", "cpu:0")}, knows: map[string]Resolution{"cpu:0": {Power: time.Second}}},
 			&resolved{fake: fake{name: "e"}, rows: []record.Sample{watts(record.SourceCPUEstimate, "cpu")}}}, record.CPU, 10 * time.Second},
