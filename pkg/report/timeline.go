@@ -80,7 +80,20 @@ type binKey struct {
 	subject int
 }
 
-type bin struct{ low, high float64 }
+// bin is the values of a series in one bin of time.
+type bin struct {
+	low, high, sum float64
+	n              int
+}
+
+func (b *bin) add(v float64) {
+	if b.n == 0 {
+		b.low, b.high = v, v
+	}
+	b.low, b.high = min(b.low, v), max(b.high, v)
+	b.sum += v
+	b.n++
+}
 
 // newTimeline lays out the time of the runs.
 func newTimeline(windows map[string][]span) *timeline {
@@ -171,11 +184,10 @@ func (t *timeline) of(key seriesKey) *series {
 }
 
 func (s *series) add(key binKey, v float64) {
-	if b := s.bins[key]; b == nil {
-		s.bins[key] = &bin{v, v}
-	} else {
-		b.low, b.high = min(b.low, v), max(b.high, v)
+	if s.bins[key] == nil {
+		s.bins[key] = &bin{}
 	}
+	s.bins[key].add(v)
 }
 
 // counterSpan is the shortest time over which a counter's rise is taken for a power: over less, the moments at which the

@@ -1,7 +1,10 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -144,9 +147,58 @@ func heatSummary(d *data) []Block {
 		t.note("throttled_pct: of the window.")
 		blocks = append(blocks, d.orNothing(t)...)
 	} else {
-		blocks = append(blocks, Note{Remark, prose("Whether the device slowed down is not known, nor how hot it was. %s", Span{Text: t.table.Notes[0].plain()})})
+		blocks = append(blocks, Note{Remark, prose("Whether the devices that did the work slowed down is not known. %s", Span{Text: t.table.Notes[0].plain()})})
+	}
+	if t := d.heatTable(); t != nil {
+		blocks = append(blocks, t)
 	}
 	return blocks
+}
+
+// heatTable sums up temperatures and clocks while each backend worked, or is nil where there are none.
+func (d *data) heatTable() Block {
+	if d.Timeline == nil {
+		return nil
+	}
+	t := newTable("Temperature and clock while a backend worked", []string{"Backend", "Device", "Source", "What"}, []string{"lowest", "mean", "highest", "readings"})
+	for _, q := range []struct{ name, what, column string }{{"temperature", "degrees Celsius", "temp_c"}, {"clock", "MHz", "clock_mhz"}} {
+		for _, k := range d.Timeline.panels(q.name) {
+			byLabel := d.whileWorking(k)
+			for _, label := range d.backends {
+				b, ok := byLabel[label]
+				if !ok {
+					continue
+				}
+				n := func(v float64, how string) number {
+					return number{value: &v, source: Source{Artifact: SamplesFile, Row: "source=" + k.source + ", device=" + k.device + ", in runs of " + label, Column: q.column, How: how}}
+				}
+				t.lines([]Line{phrase(label), phrase(k.device), phrase(k.source), phrase(q.what), n(b.low, "lowest").cell(),
+					n(b.sum/float64(b.n), "mean of the readings").cell(), n(b.high, "highest").cell(), {n(float64(b.n), "count").integer()}})
+			}
+		}
+	}
+	if len(t.table.Rows) == 0 {
+		return nil
+	}
+	return t.block()
+}
+
+// whileWorking is all values of a series while each backend worked.
+func (d *data) whileWorking(k seriesKey) map[string]bin {
+	all := map[string]bin{}
+	bins := d.Timeline.series[k].bins
+	for _, key := range slices.SortedFunc(maps.Keys(bins), func(a, b binKey) int { return cmp.Or(a.at-b.at, a.subject-b.subject) }) {
+		if key.subject == 0 {
+			continue
+		}
+		label, b := d.labels[d.Runs.subjects[key.subject-1]], bins[key]
+		sum, ok := all[label]
+		if !ok {
+			sum = bin{low: b.low, high: b.high}
+		}
+		all[label] = bin{min(sum.low, b.low), max(sum.high, b.high), sum.sum + b.sum, sum.n + b.n}
+	}
+	return all
 }
 
 // recorderNumber is a number of the recorder's rows.

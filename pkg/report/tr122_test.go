@@ -84,6 +84,7 @@ func resourceSamples() []record.Sample {
 			recorder.Missed = units.Ptr(int64(2))
 		}
 		power.Source, power.Device, power.PowerW = "hwmon", "cpu", units.Ptr(units.Watts(10+float64(i)/10))
+		power.ClockMHz = units.Ptr(units.Megahertz(2000 + i))
 		counter.Source, counter.Device, counter.EnergyCounterJoules = "rapl", "cpu:0", units.Ptr(units.Joules(float64(i)*3)) // 30 W
 		if i%10 == 0 {
 			counter.MemUsedBytes = units.Ptr(units.Bytes(1 << 30))
@@ -169,6 +170,10 @@ func TestResourceReport(t *testing.T) {
 		{"Marginal energy", "idle_before_w", []string{cpu, "prefill"}, 5},
 		{"Memory and processor time", "mem_peak_mib", []string{cpu, "prefill"}, 202},
 		{"Memory and processor time", "cpu_busy_pct", []string{cpu, "prefill"}, 90},
+		{"Temperature and clock", "lowest", []string{cpu, "cpu", "hwmon", "MHz"}, 2000},
+		{"Temperature and clock", "mean", []string{cpu, "cpu", "hwmon", "MHz"}, 2043.5}, // 8 readings from each second's first on: seconds 0 to 2 and 6 to 8
+		{"Temperature and clock", "highest", []string{cpu, "cpu", "hwmon", "MHz"}, 2087},
+		{"Temperature and clock", "readings", []string{cpu, "cpu", "hwmon", "MHz"}, 48},
 		{"Heat and throttling", "throttled_pct", []string{cpu, "prefill"}, 1},
 		// (2e8 + 4*10*1000*100) * 100 operations and 4e8 bytes in 255.255 ms
 		{"Model bandwidth", "mfu_pct", []string{cpu, "prefill", "one"}, 100 * 2.04e10 / 0.255255 / 1e11},
