@@ -44,7 +44,7 @@ func (r *recording) note(format string, a ...any) {
 
 // garbageShare is how much garbage the recorder lets lie before it collects, in percent of what is alive; Go's own 100 is
 // meant for programs that have the machine to themselves.
-const garbageShare = 30
+const garbageShare = 20
 
 // run records from end to end.
 func (r *recording) run(ctx context.Context) error {

@@ -2,6 +2,7 @@ package atomicfile
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -144,5 +145,29 @@ func TestJournalErrors(t *testing.T) {
 	}
 	if err := j.AppendLines([]byte("late\n")); err == nil || !strings.Contains(err.Error(), "runs.jsonl") {
 		t.Errorf("after Close: %v", err)
+	}
+}
+
+// TestJournalRestart: a restarted journal holds what comes after, and is still locked.
+func TestJournalRestart(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "runs.jsonl")
+	j, _, err := OpenJournal(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(j.AppendLines([]byte("one\ntwo\n")), j.Restart(), j.AppendLines([]byte("three\n"))); err != nil {
+		t.Fatal(err)
+	}
+	if got := content(t, path); got != "three\n" {
+		t.Errorf("got %q", got)
+	}
+	if _, _, err := OpenJournal(path); err == nil {
+		t.Error("a second writer got the journal")
+	}
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := j.Restart(); err == nil {
+		t.Error("a closed journal was restarted")
 	}
 }

@@ -28,7 +28,8 @@ func init() {
 	if err != nil {
 		panic(fmt.Sprintf("store: no zstd: %v", err))
 	}
-	encoder, err := zstd.NewWriter(nil, zstd.WithZeroFrames(true), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(zstdWindow))
+	encoder, err := zstd.NewWriter(nil, zstd.WithZeroFrames(true), zstd.WithEncoderConcurrency(1),
+		zstd.WithLowerEncoderMem(true), zstd.WithWindowSize(zstdWindow))
 	if err != nil {
 		panic(fmt.Sprintf("store: no zstd: %v", err))
 	}
