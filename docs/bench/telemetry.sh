@@ -3,7 +3,7 @@
 #   docs/bench/telemetry.sh > docs/bench/telemetry.txt
 set -euo pipefail
 cd "$(git rev-parse --show-toplevel)"
-echo "machine: $(nproc) CPUs, $(awk -F': ' '/model name/{print $2; exit}' /proc/cpuinfo), $(awk '/MemTotal/{printf "%.0f GiB", $2/1048576}' /proc/meminfo), $(go version | cut -d' ' -f3), revision $(git rev-parse --short=12 HEAD)"
+echo "machine: $(nproc) CPUs, $(awk -F': ' '/model name/{print $2; exit}' /proc/cpuinfo), $(awk '/MemTotal/{printf "%.0f GiB", $2/1048576}' /proc/meminfo), $(go version | cut -d' ' -f3), revision $(git rev-parse --short=12 HEAD), load when it began $(cut -d' ' -f1 /proc/loadavg)"
 
 # Sampling. cpu-µs/sweep is processor time of the whole process: at 100 Hz, 100 of it are 1% of a core.
 cat <<'TEXT'
