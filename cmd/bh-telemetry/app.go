@@ -58,8 +58,8 @@ func sensorFlags() []urfave.Flag {
 		&urfave.Float64Flag{Name: "cpu-idle-watts", DefaultText: "published figures",
 			Usage: "`WATTS` of one idle processor package, for the estimate where no sensor measures processor power"},
 		&urfave.Float64Flag{Name: "cpu-max-watts", DefaultText: "published figures", Usage: "the same `WATTS` under full load"},
-		&urfave.StringSliceFlag{Name: "meter", DefaultText: "none", Usage: "read an external meter too: `NAME=METER`, a command that prints\n" +
-			"watts, or http://HOST:PORT/metrics#METRIC; may be given several times"},
+		&urfave.StringSliceFlag{Name: "meter", DefaultText: "none", Usage: "read an external meter too: `NAME=METER`, a command that prints watts, " +
+			"or http://HOST:PORT/metrics#METRIC; may be given several times"},
 		&urfave.DurationFlag{Name: "meter-interval", Value: telemetry.DefaultMeterInterval,
 			Usage: "`TIME` between two readings of a meter that does not go on by itself"},
 		rootFlag(),

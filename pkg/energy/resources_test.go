@@ -159,8 +159,8 @@ func TestChosenSource(t *testing.T) {
 
 // Averages over a second of a run between idleness: taken apart where the readings reach back far enough, else told of.
 func TestMovingAverages(t *testing.T) {
-	boxed := func(s float64) float64 { // joules up to s: 60 W, and 240 W more from 4 s to 6.5 s
-		return 60*s + 240*(max(0, s-4)-max(0, s-6.5))
+	boxed := func(s float64) float64 { // joules up to s: 60 W, and 240 W more from 4 s to 16.5 s
+		return 60*s + 240*(max(0, s-4)-max(0, s-16.5))
 	}
 	average := func(s *record.Sample) {
 		at := seconds(s)
@@ -174,12 +174,13 @@ func TestMovingAverages(t *testing.T) {
 		reasons string
 		within  float64 // relative
 	}{
-		{"busy window between idleness", 0, 4000 * ms, 6500 * ms, "power_only", 0.005},
-		{"shorter than the span", 0, 4000 * ms, 4800 * ms, "power_only,error_bound", 0.03},
+		{"busy window between idleness", 0, 4000 * ms, 16_500 * ms, "power_only", 0.005},
+		{"fewer than ten spans", 0, 4000 * ms, 13_900 * ms, "power_only,power_averaged", 0.005},
+		{"shorter than the span", 0, 4000 * ms, 4800 * ms, "power_only,power_averaged,error_bound", 0.03},
 		{"the readings begin with the window", 3800 * ms, 4000 * ms, 6500 * ms, "power_only,power_averaged,error_bound", 0.2},
 		{"no steady power before", 0, 4500 * ms, 5800 * ms, "power_only,power_averaged,error_bound", 0.3},
 	} {
-		r := Of(every(50*ms, c.from, 12_000*ms, "nvml", "gpu:0", average), window(record.GPU, c.start, c.end))
+		r := Of(every(50*ms, c.from, 20_000*ms, "nvml", "gpu:0", average), window(record.GPU, c.start, c.end))
 		want := boxed(float64(c.end)/1e9) - boxed(float64(c.start)/1e9)
 		if r.Joules == nil {
 			t.Errorf("%s: saw none: %v", c.name, r.Reasons)

@@ -20,14 +20,17 @@ func (r *Recorder) note(s *record.Sample) {
 	}
 	key := deviceKey{s.Source, s.Device}
 	known, there := r.power[key]
-	if there && s.CounterUpdateNS == nil && s.PowerUpdateNS == nil {
+	if there && s.CounterUpdateNS == nil && s.PowerUpdateNS == nil && s.PowerAvgNS == nil {
 		return
+	}
+	if s.PowerW == nil && s.EnergyCounterJoules == nil && s.PowerAvgNS != nil { // nothing shorter than its span is resolved
+		known.Power = time.Duration(*s.PowerAvgNS)
 	}
 	if s.CounterUpdateNS != nil {
 		known.Counter = time.Duration(*s.CounterUpdateNS)
 	}
 	if s.PowerUpdateNS != nil {
-		known.Power = time.Duration(*s.PowerUpdateNS)
+		known.Power = max(known.Power, time.Duration(*s.PowerUpdateNS))
 	}
 	r.power[key] = known
 }
