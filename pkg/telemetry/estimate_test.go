@@ -67,10 +67,10 @@ func TestEstimateBetweenTicks(t *testing.T) {
 		t.Errorf("energy: saw %v, want %v", *s.EnergyCounterJoules, want)
 	}
 	set(tree, procStat, "cpu 104 0 0 904\ncpu0 1\ncpu1 1")
-	s = read(t, src, epoch.Add(40*time.Millisecond))[0]
-	want := 2*0.74*0.040 + 0.040*2.76
-	if !near(float64(*s.EnergyCounterJoules), want) || s.PowerW == nil || !near(float64(*s.PowerW), want/0.040) {
-		t.Errorf("saw %v J, %v W, want %v J, %v W", *s.EnergyCounterJoules, units.G4Ptr(s.PowerW), want, want/0.040)
+	s = read(t, src, epoch.Add(400*time.Millisecond))[0]
+	want := 2*0.74*0.400 + 0.040*2.76
+	if !near(float64(*s.EnergyCounterJoules), want) || s.PowerW == nil || !near(float64(*s.PowerW), want/0.400) {
+		t.Errorf("saw %v J, %v W, want %v J, %v W", *s.EnergyCounterJoules, units.G4Ptr(s.PowerW), want, want/0.400)
 	}
 }
 
