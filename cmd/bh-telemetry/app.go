@@ -58,8 +58,9 @@ func sensorFlags() []urfave.Flag {
 		&urfave.Float64Flag{Name: "cpu-idle-watts", DefaultText: "published figures",
 			Usage: "`WATTS` of one idle processor package, for the estimate where no sensor measures processor power"},
 		&urfave.Float64Flag{Name: "cpu-max-watts", DefaultText: "published figures", Usage: "the same `WATTS` under full load"},
-		&urfave.StringSliceFlag{Name: "meter", DefaultText: "none", Usage: "read an external meter too: `NAME=METER`, a command that prints watts, " +
-			"or http://HOST:PORT/metrics#METRIC; may be given several times"},
+		&urfave.StringSliceFlag{Name: "meter", DefaultText: "none",
+			Usage: "read an external meter too: `NAME=METER`, a command that prints watts, or " +
+				"http://HOST:PORT/metrics#METRIC; may be given several times"},
 		&urfave.DurationFlag{Name: "meter-interval", Value: telemetry.DefaultMeterInterval,
 			Usage: "`TIME` between two readings of a meter that does not go on by itself"},
 		rootFlag(),
@@ -69,7 +70,9 @@ func sensorFlags() []urfave.Flag {
 // sensorOptions is what they say.
 func sensorOptions(c *urfave.Context) telemetry.Options {
 	opt := telemetry.Options{Meters: c.StringSlice("meter"), MeterInterval: c.Duration("meter-interval")}
-	for name, to := range map[string]**units.Watts{"cpu-idle-watts": &opt.CPUIdleWatts, "cpu-max-watts": &opt.CPUMaxWatts} {
+	for name, to := range map[string]**units.Watts{
+		"cpu-idle-watts": &opt.CPUIdleWatts, "cpu-max-watts": &opt.CPUMaxWatts,
+	} {
 		if c.IsSet(name) {
 			*to = units.Ptr(units.Watts(c.Float64(name)))
 		}

@@ -44,7 +44,8 @@ func (s Summary) WriteText(w io.Writer) error {
 	if _, err := fmt.Fprintln(w, strings.Join(s.Files, ", ")); err != nil {
 		return err
 	}
-	power := table.Table{Columns: []string{"device", "source", "duration", "samples", "energy", "± bound", "grade", "mean", "peak", "throttled"}}
+	power := table.Table{Columns: []string{"device", "source", "duration", "samples", "energy", "± bound", "grade", "mean", "peak",
+		"throttled"}}
 	if s.Marked {
 		power.Columns = append(power.Columns, "idle", "marginal")
 	}
@@ -81,8 +82,8 @@ func (s Summary) WriteText(w io.Writer) error {
 }
 
 func (d *DeviceSummary) powerRow(marked bool) []string {
-	row := []string{d.Name, d.Source, span(d.SpanS), fmt.Sprint(d.Samples), unit(d.EnergyJ, "J"), unit(d.ErrorJ, "J"), string(d.Grade.Grade),
-		unit(d.MeanW, "W"), unit(d.PeakW, "W"), d.throttledShare()}
+	row := []string{d.Name, d.Source, span(d.SpanS), fmt.Sprint(d.Samples), unit(d.EnergyJ, "J"), unit(d.ErrorJ, "J"),
+		string(d.Grade.Grade), unit(d.MeanW, "W"), unit(d.PeakW, "W"), d.throttledShare()}
 	if marked {
 		row = append(row, unit(d.IdleW, "W"), unit(d.MarginalJ, "J"))
 	}
@@ -109,7 +110,8 @@ func (d *DeviceSummary) stateRow() []string {
 	if d.PeakMem != nil {
 		memory = d.PeakMem.String()
 	}
-	return []string{d.Name, d.Source, fmt.Sprint(d.Samples), gaps, unit(d.MeanTempC, "°C"), unit(d.PeakTempC, "°C"), unit(d.MeanUtilPct, "%"), memory}
+	return []string{d.Name, d.Source, fmt.Sprint(d.Samples), gaps, unit(d.MeanTempC, "°C"), unit(d.PeakTempC, "°C"),
+		unit(d.MeanUtilPct, "%"), memory}
 }
 
 // unit formats a quantity; nothing for nil.
