@@ -45,6 +45,7 @@ const (
 	Throttled     = "throttled"           // the device slowed down for heat or power
 	Shared        = "shared"              // another process or another run used the device
 	SeveralGPUs   = "several_gpus"        // power of several GPUs is summed, whichever did the work
+	NotOnGPU      = "not_on_gpu"          // the measured processes held no memory on any GPU that is read, as those on one in MIG mode
 	ClockStep     = "clock_step"          // the wall clock was set near the window, or its time came twice or never
 	Pauses        = "pauses"              // energy is a share by time: the window holds work that is no part of an iteration
 	LongPauses    = "long_pauses"         // that work is more than a twentieth of the window

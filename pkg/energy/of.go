@@ -302,6 +302,9 @@ func (e *energy) judge(all, group []*device, w Window, class record.Device) {
 	if len(group) > 1 && group[0].is(record.GPU) && !slices.ContainsFunc(group, func(d *device) bool { return d.own.latest(w) > 0 }) {
 		e.reasons = append(e.reasons, SeveralGPUs)
 	}
+	if w.Device == class && !slices.ContainsFunc(group, func(d *device) bool { return !d.own.allZero(w) }) {
+		e.reasons = append(e.reasons, NotOnGPU)
+	}
 	e.peak = peak(group, w)
 	if estimate(e.source) == 1 {
 		// The model's own two outputs agreeing says nothing, nor does one of them missing; nor is its error that of sampling.
@@ -320,7 +323,7 @@ func gradeOf(reasons []string) record.Grade {
 		switch r {
 		case Estimated:
 			return record.GradeD
-		case UnderSampled, Gap, Throttled, Shared, SeveralGPUs, ErrorBound, PowerAveraged, ClockStep, LongPauses:
+		case UnderSampled, Gap, Throttled, Shared, SeveralGPUs, NotOnGPU, ErrorBound, PowerAveraged, ClockStep, LongPauses:
 			grade = record.GradeC
 		case CPUEstimated:
 		default:

@@ -130,6 +130,20 @@ func TestForeignProcesses(t *testing.T) {
 	}
 }
 
+// A GPU in MIG mode is not read: where the run's processes hold no memory on those that are, their energy is not the run's.
+func TestWorkOnAGPUThatIsNotRead(t *testing.T) {
+	for own, want := range map[int64]bool{0: true, 1e9: false} {
+		samples := every(10*ms, 0, 3000*ms, "nvml", "gpu:0", func(s *record.Sample) {
+			both(counterAt(func(s float64) float64 { return 50 * s }), powerAt(func(float64) float64 { return 50 }))(s)
+			s.MemOwnBytes = units.Ptr(units.Bytes(own))
+		})
+		r := Of(samples, window(record.GPU, 1000*ms, 2000*ms))
+		if slices.Contains(r.Reasons, NotOnGPU) != want || (r.Grade == record.GradeC) != want {
+			t.Errorf("%d bytes of our own: saw %s, %v", own, r.Grade, r.Reasons)
+		}
+	}
+}
+
 // A source that was asked for is taken whatever it measures; parts of a processor are not added to the whole.
 func TestChosenSource(t *testing.T) {
 	watts := func(w float64) func(*record.Sample) { return powerAt(func(float64) float64 { return w }) }
