@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -64,6 +65,9 @@ func (r *recording) run(ctx context.Context) error {
 	if r.out, err = r.newTarget(ctx); err != nil {
 		return errors.Join(err, set.Close())
 	}
+	// Sampling and writing take a few per cent of one processor and never need two at once. With one P a sweep wakes up half
+	// as many threads, as none is woken to look for work (docs/bench/hour.txt).
+	defer runtime.GOMAXPROCS(runtime.GOMAXPROCS(1))
 	r.note("sampling %v every %v", set.Sources(), r.opt.Interval)
 	r.mu.Lock()
 	r.rec = telemetry.Start(context.WithoutCancel(ctx), set, r.opt.Interval)

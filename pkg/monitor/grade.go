@@ -21,10 +21,15 @@ type Grade struct {
 // them: a recording is graded in parts, and has the grade of its worst part.
 type Grader struct{ devices map[deviceKey]*graded }
 
-// The length of a part: so long, and of so many samples.
+// The length of a part: so long, and of so many samples. A part is graded once readings lie so far behind its end that they
+// show what the device renewed there. The same time at both ends of a recording is a part whose bound counts but whose grade
+// does not: nothing was read on its other side, which is no fault of the readings. A recording too short for that is graded
+// as it is.
 const (
 	partLength  = 10 * time.Second
 	partSamples = 100
+	edgeLength  = energy.MaxGap
+	edgeSamples = 10
 )
 
 // graded is one device being graded.
@@ -32,6 +37,7 @@ type graded struct {
 	samples []record.Sample // the part so far, and before it what its first moments are integrated from
 	start   int64           // of the part
 	fresh   int             // samples since
+	begun   bool            // the first edge is behind
 	grade   Grade
 	bound   units.Joules
 	unbound bool // of a part there is no bound
@@ -53,20 +59,28 @@ func (g *Grader) Add(s *record.Sample) {
 	}
 	d.samples = append(d.samples, *s)
 	d.fresh++
-	if d.fresh > partSamples && s.TSUnixNS-d.start >= int64(partLength) {
-		d.part(s.TSUnixNS)
+	switch since := s.TSUnixNS - d.start; {
+	case !d.begun && since >= 2*int64(edgeLength):
+		d.begun = true
+		if d.fresh >= 2*edgeSamples {
+			d.part(d.start+int64(edgeLength), true)
+		}
+	case d.fresh > partSamples && since >= int64(partLength+edgeLength):
+		d.part(s.TSUnixNS-int64(edgeLength), false)
 	}
 }
 
-// part grades what there is since the part before.
-func (d *graded) part(end int64) {
+// part grades what there is since the part before; of an edge only the bound counts.
+func (d *graded) part(end int64, edge bool) {
 	last := d.samples[len(d.samples)-1]
 	kind, _, _ := strings.Cut(last.Device, ":")
 	r := energy.Of(d.samples, energy.Window{Start: d.start, End: end, Iterations: 1, Device: record.Device(kind), Source: last.Source})
-	d.grade.Grade = worse(d.grade.Grade, r.Grade)
-	for _, reason := range r.Reasons {
-		if !slices.Contains(d.grade.Reasons, reason) {
-			d.grade.Reasons = append(d.grade.Reasons, reason)
+	if !edge || r.Joules == nil {
+		d.grade.Grade = worse(d.grade.Grade, r.Grade)
+		for _, reason := range r.Reasons {
+			if !slices.Contains(d.grade.Reasons, reason) {
+				d.grade.Reasons = append(d.grade.Reasons, reason)
+			}
 		}
 	}
 	if r.Error == nil {
@@ -76,7 +90,19 @@ func (d *graded) part(end int64) {
 	}
 	keep := slices.IndexFunc(d.samples, func(s record.Sample) bool { return s.TSUnixNS >= end-int64(energy.MaxGap) })
 	d.samples = slices.Delete(d.samples, 0, max(keep, 0))
-	d.start, d.fresh = end, 0
+	d.start, d.fresh = end, len(d.samples)-slices.IndexFunc(d.samples, func(s record.Sample) bool { return s.TSUnixNS >= end })
+}
+
+// finish grades what is left.
+func (d *graded) finish() {
+	if d.fresh < 2 {
+		return
+	}
+	last := d.samples[len(d.samples)-1].TSUnixNS
+	if inner := last - int64(edgeLength); d.begun && inner-d.start >= int64(edgeLength) && d.fresh >= 2*edgeSamples {
+		d.part(inner, false)
+	}
+	d.part(last, d.grade.Grade != "" && d.begun && last-d.start <= int64(edgeLength))
 }
 
 // worse is the worse of two grades; a part without energy leaves no better one than C.
@@ -91,9 +117,7 @@ func worse(a, b record.Grade) record.Grade {
 func (g *Grader) Finish() func(d *Device) Grade {
 	out := map[deviceKey]Grade{}
 	for key, d := range g.devices {
-		if d.fresh > 1 {
-			d.part(d.samples[len(d.samples)-1].TSUnixNS)
-		}
+		d.finish()
 		if !d.unbound && d.grade.Grade != "" && d.grade.Grade != record.GradeD { // the error of a model is not that of sampling
 			d.grade.ErrorJ = units.Ptr(d.bound)
 		}
