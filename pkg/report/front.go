@@ -14,19 +14,13 @@ func init() {
 }
 
 func abstract(d *data) []Block {
-	var ok, planned int64
-	for _, c := range d.cells {
-		ok, planned = ok+c.N, planned+c.Planned()
-	}
-	runs := func(n int64, column string) Span {
-		return number{value: ptr(float64(n)), source: Source{Artifact: d.CellsName, Column: column, How: "sum over all cells"}}.integer()
-	}
+	ok, planned := d.runCounts()
 	what := "runs"
 	if !d.FromRuns {
 		what = "archived runs"
 	}
 	blocks := []Block{para("Which backend runs %s cheapest, fastest and cleanest on this hardware, and how sure is that? %s %s of %s planned, of %s backends (%s with results) in %s modes and %s scenarios, were turned into dollars, kWh and gCO2e per 1M tokens. Section 4 shows the assumption set %s.",
-		strong(d.modelWords()), runs(ok, "n"), word(what), runs(planned, "n, n_degraded, n_error"), word(fmt.Sprint(len(d.backends))),
+		strong(d.modelWords()), ok, word(what), planned, word(fmt.Sprint(len(d.backends))),
 		word(fmt.Sprint(len(d.measuredBackends()))), word(fmt.Sprint(len(d.modes))), word(fmt.Sprint(len(d.scenarios))), code(d.Method))}
 	var items []Line
 	for _, mode := range d.measuredModes() {
@@ -38,6 +32,18 @@ func abstract(d *data) []Block {
 	list := d.checks()
 	blocks = append(blocks, d.disturbed()...)
 	return append(blocks, List{Items: items}, para("Validation over all: %s (section 4, validation and sanity checks).", strong(overall(list).String())))
+}
+
+// runCounts are the good runs and those planned.
+func (d *data) runCounts() (good, planned Span) {
+	var ok, all int64
+	for _, c := range d.cells {
+		ok, all = ok+c.N, all+c.Planned()
+	}
+	count := func(n int64, column string) Span {
+		return number{value: ptr(float64(n)), source: Source{Artifact: d.CellsName, Column: column, How: "sum over all cells"}}.integer()
+	}
+	return count(ok, "n"), count(all, "n, n_degraded, n_error")
 }
 
 // modelWords names the models.
@@ -57,18 +63,29 @@ func (d *data) modelWords() string {
 
 func executiveSummary(d *data) []Block {
 	if len(d.measuredModes()) == 0 {
-		return []Block{Note{Warning, prose("Nothing was measured: %s.", word(d.unmeasured()))}}
+		return d.nothing()
 	}
-	findings := d.findings()
-	blocks := []Block{para("%s, on demand at the default provider (%s) unless said otherwise:", strong("Key findings"), word(d.defaultProviders())), List{Items: findings}}
-	if estimatedIn(findings) {
-		blocks = append(blocks, Note{Remark, phrase(EstimateNote)})
-	}
+	blocks := d.keyFindings(para("%s, on demand at the default provider (%s) unless said otherwise:", strong("Key findings"), word(d.defaultProviders())))
 	decision := []Line{}
 	for _, mode := range d.measuredModes() {
 		decision = append(decision, d.choiceWords(d.choose(mode, ""), kindWords("")))
 	}
 	return append(blocks, para("%s:", strong("Key decision")), List{Items: decision})
+}
+
+// nothing is the summary of a report without results.
+func (d *data) nothing() []Block {
+	return []Block{Note{Warning, prose("Nothing was measured: %s.", word(d.unmeasured()))}}
+}
+
+// keyFindings are the findings under a heading, with a remark where one of them rests on an estimate.
+func (d *data) keyFindings(heading Block) []Block {
+	findings := d.findings()
+	blocks := []Block{heading, List{Items: findings}}
+	if estimatedIn(findings) {
+		blocks = append(blocks, Note{Remark, phrase(EstimateNote)})
+	}
+	return blocks
 }
 
 // findings are the key findings of the profile; TR119's in the order of its spec.

@@ -17,15 +17,9 @@ func init() {
 }
 
 func abstract117(d *data) []Block {
-	var ok, planned int64
-	for _, c := range d.cells {
-		ok, planned = ok+c.N, planned+c.Planned()
-	}
-	runs := func(n int64, column string) Span {
-		return number{value: ptr(float64(n)), source: Source{Artifact: d.CellsName, Column: column, How: "sum over all cells"}}.integer()
-	}
+	ok, planned := d.runCounts()
 	blocks := []Block{para("How do inference backends compare on one model, %s, when single requests count: which is fastest on average, in the typical request and in the slow ones, how steady is it, what does it cost, and do the backends compute the same? %s runs of %s planned, of %s backends (%s with results) in %s scenarios.",
-		strong(d.modelWords()), runs(ok, "n"), runs(planned, "n, n_degraded, n_error"), word(fmt.Sprint(len(d.backends))),
+		strong(d.modelWords()), ok, planned, word(fmt.Sprint(len(d.backends))),
 		word(fmt.Sprint(len(d.measuredBackends()))), word(fmt.Sprint(len(d.scenarios))))}
 	if len(d.measuredModes()) == 0 {
 		return append(blocks, Note{Warning, phrase("No backend has a good run: this report has no results.")})
@@ -36,13 +30,9 @@ func abstract117(d *data) []Block {
 
 func summary117(d *data) []Block {
 	if len(d.measuredModes()) == 0 {
-		return []Block{Note{Warning, prose("Nothing was measured: %s.", word(d.unmeasured()))}}
+		return d.nothing()
 	}
-	findings := d.findings()
-	blocks := []Block{para("%s:", strong("Key findings")), List{Items: findings}}
-	if estimatedIn(findings) {
-		blocks = append(blocks, Note{Remark, phrase(EstimateNote)})
-	}
+	blocks := d.keyFindings(para("%s:", strong("Key findings")))
 	return append(blocks, para("%s:", strong("Key decision")), List{Items: d.choices117()})
 }
 

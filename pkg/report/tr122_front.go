@@ -16,15 +16,9 @@ func init() {
 }
 
 func abstract122(d *data) []Block {
-	var ok, planned int64
-	for _, c := range d.cells {
-		ok, planned = ok+c.N, planned+c.Planned()
-	}
-	runs := func(n int64, column string) Span {
-		return number{value: ptr(float64(n)), source: Source{Artifact: d.CellsName, Column: column, How: "sum over all cells"}}.integer()
-	}
+	ok, planned := d.runCounts()
 	blocks := []Block{para("What do inference backends take from this machine to run one model, %s: how much power and energy, memory and processor time; how hot and how fast does it run; and which of its limits holds each of them back? %s runs of %s planned, of %s backends (%s with results) in %s modes and %s scenarios.",
-		strong(d.modelWords()), runs(ok, "n"), runs(planned, "n, n_degraded, n_error"), word(fmt.Sprint(len(d.backends))),
+		strong(d.modelWords()), ok, planned, word(fmt.Sprint(len(d.backends))),
 		word(fmt.Sprint(len(d.measuredBackends()))), word(fmt.Sprint(len(d.modes))), word(fmt.Sprint(len(d.scenarios))))}
 	if len(d.measuredModes()) == 0 {
 		return append(blocks, Note{Warning, phrase("No backend has a good run: this report has no results.")})
@@ -35,14 +29,9 @@ func abstract122(d *data) []Block {
 
 func summary122(d *data) []Block {
 	if len(d.measuredModes()) == 0 {
-		return []Block{Note{Warning, prose("Nothing was measured: %s.", word(d.unmeasured()))}}
+		return d.nothing()
 	}
-	findings := d.findings()
-	blocks := []Block{para("%s:", strong("Key findings")), List{Items: findings}}
-	if estimatedIn(findings) {
-		blocks = append(blocks, Note{Remark, phrase(EstimateNote)})
-	}
-	return blocks
+	return d.keyFindings(para("%s:", strong("Key findings")))
 }
 
 func introduction122(*data) []Block {
