@@ -32,6 +32,9 @@ func TestApply(t *testing.T) {
 	if run.PowerMeanW == nil || float64(*run.PowerMeanW) < 40-1e-9 || float64(*run.PowerMeanW) > 40+1e-9 {
 		t.Errorf("saw %s W, want 40", units.G4Ptr(run.PowerMeanW))
 	}
+	if run.EnergyErrorJoules != nil {
+		t.Errorf("saw a bound of %s J beside an estimate", units.G4Ptr(run.EnergyErrorJoules))
+	}
 	if run.PowerSource != record.SourceCPUEstimate || run.EnergyGrade != record.GradeD || run.EnergyReasons != "estimated" ||
 		run.PowerSamples == nil || *run.PowerSamples != 21 || run.CPUPowerMeanW == nil || run.GPUPowerMeanW != nil {
 		t.Errorf("saw %+v", run)
