@@ -8,7 +8,7 @@ mkdir -p "$out"
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 bin/bh-telemetry doctor --json | grep -A2 '"source": "nvml"' | grep -q '"status": "present"' || { bin/bh-telemetry doctor >&2; exit 1; }
-for interval in 10ms 50ms 250ms; do
+for interval in 10ms 47ms 250ms; do
     bin/bh-telemetry record -o "$work/$interval.parquet" --interval "$interval" --idle 5s --quiet -- \
         bin/bh-run -m docs/gpu/matrix.yaml --host gpu --no-telemetry -o "$work/$interval" > "$work/$interval.log" 2>&1 || test $? -eq 3
     echo "== sampled every $interval"
