@@ -30,6 +30,10 @@ func (l timeline) at(i instant) time.Time { return l.start.Add(i.since) }
 // offset is the wall clock minus the timeline.
 func (l timeline) offset(i instant) int64 { return i.wall - l.at(i).UnixNano() }
 
+// minSuspend is the shortest suspension that is believed. The two clocks that tell of one are read one after the other, and a
+// process that is held up in between sees them apart by as much, and at another time together again.
+const minSuspend = 500 * time.Millisecond
+
 // plan is when sweeps are due: sweep k at k intervals after the start, however late the ones before it were.
 type plan struct {
 	interval time.Duration
@@ -47,7 +51,11 @@ func (p *plan) wait(now instant) time.Duration {
 // the monotonic clock stands still.
 func (p *plan) take(now instant) (late time.Duration, missed int64) {
 	due := max(p.next, int64(now.since/p.interval))
-	missed = due - p.next + int64((now.asleep-p.asleep)/p.interval)
-	p.next, p.asleep = due+1, now.asleep
+	missed = due - p.next
+	if slept := now.asleep - p.asleep; slept >= minSuspend {
+		missed += int64(slept / p.interval)
+		p.asleep = now.asleep
+	}
+	p.next = due + 1
 	return now.since - time.Duration(due)*p.interval, missed
 }

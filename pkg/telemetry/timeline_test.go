@@ -26,6 +26,8 @@ func TestPlan(t *testing.T) {
 		{since: 1020 * ms, late: 20 * ms, missed: 16, wait: 30 * ms},                               // a stall from 200 to 1000 ms
 		{since: 1050 * ms, asleep: time.Hour, missed: int64(time.Hour / (50 * ms)), wait: 50 * ms}, // suspended
 		{since: 1100 * ms, asleep: time.Hour, wait: 50 * ms},
+		{since: 1150 * ms, asleep: time.Hour + 120*ms, wait: 50 * ms}, // held up between the readings of two clocks
+		{since: 1200 * ms, asleep: time.Hour - 120*ms, wait: 50 * ms}, // and that is over
 	} {
 		now := instant{since: c.since, asleep: c.asleep}
 		late, missed := p.take(now)
