@@ -49,6 +49,7 @@ const (
 	ClockStep     = "clock_step"          // the wall clock was set near the window, or its time came twice or never
 	Pauses        = "pauses"              // energy is a share by time: the window holds work that is no part of an iteration
 	LongPauses    = "long_pauses"         // that work is more than a twentieth of the window
+	IdleBusy      = "idle_busy"           // others worked whenever the machine was to be idle, so that marginal energy is not known
 	Estimated     = "estimated"           // modelled, not measured
 	CPUEstimated  = "cpu_power_estimated" // in a GPU run: cpu_power_mean_w is modelled, not measured
 )
@@ -133,7 +134,8 @@ func windowOf(run *record.Run) (Window, bool) {
 	if run.Status != record.OK || run.StartUnixNS == nil || run.EndUnixNS == nil || *run.EndUnixNS <= *run.StartUnixNS {
 		return Window{}, false
 	}
-	w := Window{Start: *run.StartUnixNS, End: *run.EndUnixNS, Iterations: 1, Device: run.Device, Host: run.Host}
+	w := Window{Start: *run.StartUnixNS, End: *run.EndUnixNS, Iterations: 1, Device: run.Device, Host: run.Host,
+		Shared: run.Device == record.CPU && run.Flagged(record.FlagForeignLoad)}
 	if run.Iterations != nil {
 		w.Iterations = max(*run.Iterations, 1)
 	}
@@ -172,7 +174,7 @@ func fill(run *record.Run, r Result, w Window) {
 	run.MemMeanBytes, run.MemPeakBytes = r.MemMean, r.MemPeak
 	run.CPUTimeNS = nil
 	if r.CPUTime != nil {
-		run.CPUTimeNS = units.Ptr(*r.CPUTime / w.Iterations)
+		run.CPUTimeNS = units.Ptr(int64(float64(*r.CPUTime) * share / float64(w.Iterations)))
 	}
 	marginal(run, r, each)
 	efficiency(run)

@@ -1,6 +1,8 @@
 package energy
 
 import (
+	"slices"
+
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/units"
 )
@@ -8,17 +10,27 @@ import (
 // maxIdle is how long the end of an idle window is waited for. One without an end is that of a recorder that was killed.
 const maxIdle = maxReach
 
+// MaxIdleUse is how busy a device may be, in per cent, for its power to count as idle: the recorder and the system take some
+// per cent of a small machine, and another program takes a whole processor.
+const MaxIdleUse = 10
+
 // idle is a stretch of time in which the machine was left alone on purpose, and what each sensor's device drew in it.
 type idle struct {
 	from, to int64
 	watts    map[sensor]float64
+	busy     map[sensor]bool // devices that worked all the same
 }
 
 // idlePower is the mean power of every sensor over a stretch of time.
 func (h history) idlePower(from, to int64) idle {
 	w := Window{Start: from, End: to}
-	out := idle{from: from, to: to, watts: map[sensor]float64{}}
-	for _, d := range h.view(w) {
+	out := idle{from: from, to: to, watts: map[sensor]float64{}, busy: map[sensor]bool{}}
+	all := h.view(w)
+	for _, d := range all {
+		if !d.rested(all, w) {
+			out.busy[sensor{d.source, d.name}] = true
+			continue
+		}
 		for _, of := range []func(*device, Window) total{counted, sampled, averaged} {
 			if t := of(d, w); t.ok {
 				out.watts[sensor{d.source, d.name}] = t.v / w.Length().Seconds()
@@ -27,6 +39,20 @@ func (h history) idlePower(from, to int64) idle {
 		}
 	}
 	return out
+}
+
+// rested says whether the device was left alone in w, as far as its utilisation tells. The kernel tells that of the processors
+// on the host as a whole.
+func (d *device) rested(all []*device, w Window) bool {
+	for _, o := range all {
+		if o.name != d.name && !(d.is(record.CPU) && o.is("host")) {
+			continue
+		}
+		if use := o.util.mean(w); use != nil && *use > MaxIdleUse {
+			return false
+		}
+	}
+	return true
 }
 
 // power is what a group of sensors' devices drew, or nil where one of them is not known.
@@ -56,6 +82,12 @@ func (r *Result) rest(idles []idle, w Window) {
 		case i.from >= w.End && r.IdleAfter == nil:
 			r.IdleAfter = p
 		}
+	}
+	busy := func(i idle) bool {
+		return slices.ContainsFunc(r.group, func(s sensor) bool { return i.busy[s] })
+	}
+	if r.IdleBefore == nil && r.IdleAfter == nil && slices.ContainsFunc(idles, busy) {
+		r.Reasons = append(r.Reasons, IdleBusy)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/banterhearts/bh/pkg/record"
@@ -61,6 +62,44 @@ func TestMarginalEnergy(t *testing.T) {
 	live := slices.DeleteFunc(slices.Concat(samples, before, after), func(s record.Sample) bool { return s.TSUnixNS > t0+19_010*ms })
 	Apply(r, append(live, reading("rapl", "cpu:0", 19_010*ms, counterAt(load))))
 	wantNear(t, "live, marginal energy", r.EnergyMarginalJoules, 240-20*2)
+}
+
+// A stretch in which something worked is not idle, whatever its marks say.
+func TestBusyIdleness(t *testing.T) {
+	samples := every(50*ms, 0, 100_000*ms, "rapl", "cpu:0", counterAt(load))
+	before, after := idleMarks(5000*ms, 7000*ms), idleMarks(70_000*ms, 72_000*ms)
+	use := func(until int64) []record.Sample { // others use half of the processors until then
+		return every(100*ms, 0, 100_000*ms, "proc", "host", func(s *record.Sample) {
+			s.UtilPct = units.Ptr(units.Percent(3))
+			if s.TSUnixNS < t0+until {
+				s.UtilPct = units.Ptr(units.Percent(50))
+			}
+		})
+	}
+	r := okRun("1", record.CPU, 11_000*ms, 19_000*ms, 4)
+	joinAll(t, slices.Concat(samples, before, after, use(8000*ms)), r)
+	wantNear(t, "marginal energy, by the idleness after it", r.EnergyMarginalJoules, 240-30*2)
+	if r.IdleBeforeW != nil || r.EnergyReasons != "counter_only" {
+		t.Errorf("saw %s W before, %s", units.G4Ptr(r.IdleBeforeW), r.EnergyReasons)
+	}
+	r = okRun("1", record.CPU, 11_000*ms, 19_000*ms, 4)
+	joinAll(t, slices.Concat(samples, before, after, use(80_000*ms)), r)
+	if r.EnergyMarginalJoules != nil || r.IdleAfterW != nil || r.EnergyReasons != "counter_only,idle_busy" || r.EnergyGrade != record.GradeB {
+		t.Errorf("saw %s J, %s W, %s, %s", units.G4Ptr(r.EnergyMarginalJoules), units.G4Ptr(r.IdleAfterW), r.EnergyReasons, r.EnergyGrade)
+	}
+}
+
+// Of processors that others worked on the energy is not the run's alone.
+func TestForeignLoadIsShared(t *testing.T) {
+	samples := every(10*ms, 0, 3000*ms, "rapl", "cpu:0", both(counterAt(func(s float64) float64 { return 40 * s }), powerAt(func(float64) float64 { return 40 })))
+	for flags, want := range map[string]record.Grade{"": record.GradeA, "foreign_load": record.GradeC, "cpu_steal": record.GradeA} {
+		run := okRun("1", record.CPU, 1000*ms, 2000*ms, 4)
+		run.Flags = flags
+		joinAll(t, samples, run)
+		if run.EnergyGrade != want || slices.Contains(strings.Split(run.EnergyReasons, ","), Shared) != (want == record.GradeC) {
+			t.Errorf("%q: saw %s, %s, want %s", flags, run.EnergyGrade, run.EnergyReasons, want)
+		}
+	}
 }
 
 // Idle power is that of the GPU that the run used.

@@ -325,7 +325,7 @@ func gradeOf(reasons []string) record.Grade {
 			return record.GradeD
 		case UnderSampled, Gap, Throttled, Shared, SeveralGPUs, NotOnGPU, ErrorBound, PowerAveraged, ClockStep, LongPauses:
 			grade = record.GradeC
-		case CPUEstimated:
+		case CPUEstimated, IdleBusy:
 		default:
 			if grade == record.GradeA {
 				grade = record.GradeB
