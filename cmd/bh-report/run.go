@@ -50,7 +50,7 @@ func flags() []urfave.Flag {
 	return []urfave.Flag{
 		&urfave.StringFlag{Name: "dir", Value: report.DefaultDir, Usage: "`FOLDER` of the artifacts"},
 		&urfave.StringFlag{Name: "prices", Usage: "price book `FILE` (default: the built-in book)"},
-		&urfave.StringFlag{Name: "matrix", Usage: "matrix `FILE` (default: the one in the manifest)"},
+		&urfave.StringFlag{Name: "matrix", Usage: "matrix `FILE` for runs whose manifest has none; of others it must be theirs (default: the one in the manifest)"},
 		&urfave.StringFlag{Name: "method", Value: report.DefaultMethod, Usage: "`NAME` of the assumption set that the tables show, default or tr119"},
 		&urfave.StringFlag{Name: "profile", Value: string(report.DefaultProfile), Usage: "`NAME` of the technical report to write, " + report.ProfileNames()},
 		&urfave.StringFlag{Name: "output", Aliases: []string{"o"}, Usage: "`FOLDER` that the report is written to (default: that of the artifacts)"},

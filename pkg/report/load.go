@@ -2,7 +2,6 @@ package report
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,7 +15,6 @@ import (
 	"github.com/banterhearts/bh/pkg/compare"
 	"github.com/banterhearts/bh/pkg/cost"
 	"github.com/banterhearts/bh/pkg/manifest"
-	"github.com/banterhearts/bh/pkg/matrix"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/roofline"
 	"github.com/banterhearts/bh/pkg/store"
@@ -136,20 +134,6 @@ func (l *loader) book() (err error) {
 	l.in.Book, err = cost.ParseBook(l.in.prices.Name, []byte(l.in.prices.Text))
 	if err != nil {
 		return cli.BadInput(err)
-	}
-	return nil
-}
-
-func (l *loader) matrix() (err error) {
-	switch {
-	case l.in.plan != nil:
-		l.in.Matrix, err = matrix.Parse(l.in.plan.Name, []byte(l.in.plan.Text))
-		return err
-	case l.in.Manifest != nil && len(l.in.Manifest.Matrix) > 0:
-		l.in.Matrix = new(matrix.Matrix)
-		if err := json.Unmarshal(l.in.Manifest.Matrix, l.in.Matrix); err != nil {
-			return cli.BadInputf("%s: field matrix: %w", manifest.FileName, err)
-		}
 	}
 	return nil
 }

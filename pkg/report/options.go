@@ -20,7 +20,7 @@ var DefaultMethod = cost.MethodDefault.Name
 type Options struct {
 	Dir     string   // folder of the artifacts; "" means DefaultDir
 	Prices  string   // price book, for the request mix, the plan of ownership and the origin of prices; "": the built-in one
-	Matrix  string   // matrix file; "": the one in the manifest, where there is one
+	Matrix  string   // matrix file, which has to be that of the manifest; "": the one in the manifest, where there is one
 	Method  string   // assumption set of the cost rows that section 4 shows; "" means DefaultMethod
 	Profile Profile  // which report it is; "" means DefaultProfile
 	Output  string   // folder that the report is written to; "" means Dir
