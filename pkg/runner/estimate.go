@@ -60,6 +60,7 @@ func (e *Estimator) Steps(steps []matrix.Step) map[string]time.Duration {
 	}
 	out := make(map[string]time.Duration, len(steps))
 	done := map[once]bool{}
+	last := ""
 	for i := range steps {
 		s := &steps[i]
 		if e.Obstacle(s) != nil {
@@ -72,11 +73,15 @@ func (e *Estimator) Steps(steps []matrix.Step) map[string]time.Duration {
 			done[w] = true
 			out[s.RunID] += e.matrix.Idle
 		}
+		last = s.RunID
 		if c := (once{s.CellID(), s.Session}); !done[c] {
 			done[c] = true
 			b, _ := backend.Lookup(s.Backend.Name) // an unknown one is an obstacle
 			out[s.RunID] += b.CellSetup + task*time.Duration(e.matrix.Warmups)
 		}
+	}
+	if last != "" {
+		out[last] += e.matrix.Idle // after the last worker
 	}
 	return out
 }

@@ -97,7 +97,8 @@ func (f *Folder) begin(ctx context.Context, opt FolderOptions) error {
 		}
 		m.Experiment, m.MatrixHash, m.Matrix = opt.Matrix.Experiment, hash, matrixJSON
 		m.Model = &manifest.Model{Name: opt.Model.Name, WeightsSHA256: opt.Model.WeightsSHA256, Parameters: opt.Model.Config.Parameters(),
-			Layers: int64(opt.Model.Config.NLayer), Width: int64(opt.Model.Config.NEmbd)}
+			Layers: int64(opt.Model.Config.NLayer), Width: int64(opt.Model.Config.NEmbd),
+			VocabSize: int64(opt.Model.Config.VocabSize)}
 		m.Environment, m.Sensors = opt.Environment, opt.Sensors
 		m.Invocations = append(m.Invocations, manifest.Invocation{StartUTC: time.Now().UTC(), Command: f.command, Tool: cli.Version()})
 		return nil

@@ -142,7 +142,7 @@ func (s *session) foreignGPU(r *record.Run) *int64 {
 	var most *int64
 	for i := range s.recent {
 		sample := &s.recent[i]
-		if sample.Processes == nil || sample.TSUnixNS < *r.StartUnixNS || sample.TSUnixNS > *r.EndUnixNS {
+		if sample.Processes == nil || !strings.HasPrefix(sample.Device, "gpu:") || sample.TSUnixNS < *r.StartUnixNS || sample.TSUnixNS > *r.EndUnixNS {
 			continue
 		}
 		foreign := *sample.Processes

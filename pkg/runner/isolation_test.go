@@ -95,7 +95,8 @@ func TestFlags(t *testing.T) {
 	} {
 		s := &session{run: &run{}, load: c.load, hot: c.hot}
 		s.opened, s.affinity = &worker.Opened{LoadNS: 5, PIDs: []int{1}}, "0-1"
-		s.recent = []record.Sample{{TSUnixNS: 15, Device: "gpu:0", Processes: c.gpus}, {TSUnixNS: 99, Processes: units.Ptr[int64](50)}}
+		s.recent = []record.Sample{{TSUnixNS: 15, Device: "gpu:0", Processes: c.gpus}, {TSUnixNS: 99, Device: "gpu:0", Processes: units.Ptr[int64](50)},
+			{TSUnixNS: 15, Device: record.DeviceProcesses, Processes: units.Ptr[int64](9)}} // the worker itself
 		r := &record.Run{Device: record.GPU, StartUnixNS: units.Ptr[int64](10), EndUnixNS: units.Ptr[int64](20), Flags: c.given}
 		s.circumstances(r, &matrix.Step{RunID: "x/s0/r0"})
 		if r.Flags != want || r.CPUAffinity != "0-1" {

@@ -442,7 +442,7 @@ func TestEstimatesInTurn(t *testing.T) {
 	m.Idle = 5 * time.Second
 	got := NewEstimator(m, tiny.Config, 2).Steps(steps)
 	first := 6*time.Second + 3*taskTime(tiny.Config, &steps[0], 2)
-	for i, want := range []time.Duration{first, time.Second, first, time.Second, time.Second, time.Second} {
+	for i, want := range []time.Duration{first, time.Second, first, time.Second, time.Second, 6 * time.Second} {
 		if d := got[steps[i].RunID]; d != want {
 			t.Errorf("%s: %s, want %s", steps[i].RunID, d, want)
 		}
