@@ -61,6 +61,18 @@ func (c curve) inside(w Window) (n int64) {
 	return n
 }
 
+// frozen reports whether the device renewed nothing for much longer than its period in w, while it was read all the time.
+func (c curve) frozen(w Window, period int64) bool {
+	limit := max(int64(MaxGap), int64(w.Length())/MinSamples, 10*period)
+	for i := 1; i < len(c); i++ {
+		if c[i-1].hi < w.End && c[i].hi > w.Start && c[i].hi-c[i-1].hi > limit {
+			return true
+		}
+	}
+	last := c[len(c)-1].hi
+	return last < w.End && w.End-max(last, w.Start) > limit
+}
+
 // What is looked at around the edge of a window. The value at a moment is a function of that moment and of the readings
 // within twice near of it alone, so that energies of windows that touch add up to that of the whole.
 const (

@@ -24,6 +24,8 @@ const (
 	MaxDisagreement = 0.05
 	// MaxBound is how large the error bound may be, relative to the energy, for a grade better than C.
 	MaxBound = 0.05
+	// MaxPower is more than any processor package or GPU draws, and than a rack's power supply gives.
+	MaxPower units.Watts = 20_000
 	// MaxGap is the longest gap between two readings that is accepted without asking how long the window is.
 	MaxGap = time.Second
 )
@@ -38,6 +40,8 @@ const (
 	PowerOnly     = "power_only"          // no energy counter to compare the integrated power with
 	PowerAveraged = "power_averaged"      // only moving averages of power, which could not be taken apart for this window
 	CounterReset  = "counter_reset"       // the counter fell inside the window, so power was integrated instead
+	Stuck         = "stuck"               // the counter did not rise in the window, or power was 0 all the time: the sensor is not working
+	Implausible   = "implausible"         // more than MaxPower: the readings cannot be of this device
 	Disagree      = "disagree"            // counter and integrated power differ by more than MaxDisagreement
 	ErrorBound    = "error_bound"         // the bound on the error of sampling is more than MaxBound of the energy
 	UnderSampled  = "under_sampled"       // fewer than MinSamples readings of power in the window, or than MinUpdates of a counter

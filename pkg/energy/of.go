@@ -152,10 +152,10 @@ func estimate(source string) int {
 type total struct {
 	integral
 	gap    bool
-	few    bool // updates
-	ok     bool // every device covers the window
-	reset  bool // a counter fell
-	partly bool // readings lie inside the window, but do not cover it
+	few    bool   // updates
+	ok     bool   // every device covers the window
+	why    string // the reason where the readings are there and cannot be believed
+	partly bool   // readings lie inside the window, but do not cover it
 }
 
 // sum adds up the devices of one source: their counters where all have one that covers w, else their integrated power, else
@@ -178,8 +178,8 @@ func sum(group []*device, w Window) energy {
 			e.reasons = []string{PowerOnly}
 		}
 	}
-	if counter.reset {
-		e.reasons = []string{CounterReset}
+	if why := cmp.Or(counter.why, power.why, best.why); why != "" && (counter.why != "" || !best.ok) {
+		e.reasons = []string{why}
 	}
 	if !best.ok {
 		if len(e.reasons) == 0 && (counter.partly || power.partly || best.partly) {
@@ -227,7 +227,7 @@ func add(group []*device, w Window, of func(*device, Window) total) total {
 	for _, d := range group {
 		one := of(d, w)
 		if !one.ok {
-			return total{reset: one.reset, partly: one.partly}
+			return total{why: one.why, partly: one.partly}
 		}
 		t.v, t.bound = t.v+one.v, t.bound+one.bound
 		t.inside = min(t.inside, one.inside)
@@ -247,14 +247,34 @@ func counted(d *device, w Window) total {
 		return total{partly: d.counter.partly(w)}
 	}
 	if d.counter.falls(c) {
-		return total{reset: true}
+		return total{why: CounterReset}
 	}
 	line := changes(d.counter.rising(c), d.counterPeriod)
 	from, to := line.at(w.Start, d.counterPeriod), line.at(w.End, d.counterPeriod)
 	n := line.inside(w)
-	return total{ok: true, gap: c.gap, few: n < MinUpdates || c.inside < MinSamples, integral: integral{
-		v: max(to.v-from.v, 0), bound: from.bound() + to.bound(), inside: n, chance: to.open,
-	}}
+	if !(to.v > from.v) {
+		return total{why: Stuck}
+	}
+	return total{ok: true, gap: c.gap || line.frozen(w, cmp.Or(d.counterPeriod, periodOf(d.counter))),
+		few: n < MinUpdates || c.inside < MinSamples, integral: integral{
+			v: to.v - from.v, bound: from.bound() + to.bound(), inside: n, chance: to.open,
+		}}.plausible(w)
+}
+
+// plausible drops an energy that no device draws.
+func (t total) plausible(w Window) total {
+	if t.v > float64(MaxPower.For(w.Length())) {
+		return total{why: Implausible}
+	}
+	return t
+}
+
+// blind drops the bound where readings are missing: what the power was meanwhile no other reading shows.
+func (t total) blind() total {
+	if t.gap {
+		t.bound = math.Inf(1)
+	}
+	return t
 }
 
 // sampled is the energy of a device by its instantaneous power.
@@ -264,7 +284,10 @@ func sampled(d *device, w Window) total {
 	if !ok {
 		return total{partly: d.power.partly(w)}
 	}
-	return total{ok: true, gap: c.gap, few: c.inside < MinSamples, integral: trapezoid(s, w, c)}
+	if s.highest(w) == 0 {
+		return total{why: Stuck}
+	}
+	return total{ok: true, gap: c.gap, few: c.inside < MinSamples, integral: trapezoid(s, w, c)}.blind().plausible(w)
 }
 
 // averaged is the energy of a device by its moving averages.
@@ -284,7 +307,7 @@ func averaged(d *device, w Window) total {
 	// the energy of the rest of a window: of ten boxes that is 3%.
 	t.averaged = t.averaged || w.Length() < MinSamples*time.Duration(d.box)
 	t.few = t.inside < MinSamples
-	return t
+	return t.blind().plausible(w)
 }
 
 // judge grades e, which has energy, and completes its reasons.
