@@ -48,6 +48,7 @@ type Model struct {
 	Parameters    int64  `json:"parameters"`
 	Layers        int64  `json:"layers,omitempty"` // 0 in manifests of earlier versions
 	Width         int64  `json:"width,omitempty"`  // of the residual stream; as above
+	VocabSize     int64  `json:"vocab_size,omitempty"`
 }
 
 // Sensor is what became of one telemetry source.

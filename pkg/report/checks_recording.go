@@ -2,9 +2,12 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/roofline"
+	"github.com/banterhearts/bh/pkg/units"
 )
 
 // maxMissedShare is the share of planned sweeps that may be missing before a recording is called patchy.
@@ -28,6 +31,9 @@ func checkRecording(d *data) (verdictKind, string) {
 	return pass, saw
 }
 
+// maxCalibrationLoad is the share of the processors' time, per cent, from which on others slowed a calibration down.
+const maxCalibrationLoad = 1
+
 func checkCalibration(d *data) (verdictKind, string) {
 	k := d.Calibration
 	if k == nil {
@@ -40,6 +46,27 @@ func checkCalibration(d *data) (verdictKind, string) {
 			break
 		}
 	}
+	var threads []string
+	for _, c := range d.cells {
+		s := d.resources(c)
+		if c.N == 0 || s == nil || c.Device != record.CPU || s.threads == int64(k.Threads) {
+			continue
+		}
+		if had := c.label + " had " + threadWords(s.threads); !slices.Contains(threads, had) {
+			threads = append(threads, had)
+		}
+	}
+	if len(threads) > 0 {
+		doubts = append(doubts, fmt.Sprintf("it is of %s, and %s", count(int64(k.Threads), "thread"), strings.Join(threads, ", ")))
+	}
+	for _, share := range []struct {
+		who string
+		pct *units.Percent
+	}{{"other processes used", k.ForeignCPUPct}, {"other virtual machines took", k.CPUStealPct}} {
+		if share.pct != nil && *share.pct > maxCalibrationLoad {
+			doubts = append(doubts, fmt.Sprintf("%s %s%% of the processors' time meanwhile: the roofs are higher than measured", share.who, units.G4(float64(*share.pct))))
+		}
+	}
 	if k.FLOPPerS == nil {
 		doubts = append(doubts, "no FLOP rate: "+k.FLOPAbsent)
 	}
@@ -47,5 +74,5 @@ func checkCalibration(d *data) (verdictKind, string) {
 	if len(doubts) > 0 {
 		return warn, strings.Join(doubts, "; ")
 	}
-	return pass, fmt.Sprintf("with %d threads, and nothing disturbed it", k.Threads)
+	return pass, fmt.Sprintf("with %s, and nothing disturbed it", count(int64(k.Threads), "thread"))
 }

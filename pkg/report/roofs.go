@@ -41,9 +41,39 @@ func stepMS(r *record.Run) *float64 {
 	return ptr((latency - float64(*r.TTFTNS)/1e6) / (s.news - 1))
 }
 
+// logits says of which positions of a prompt a backend computes logits.
+type logits int
+
+const (
+	logitsOfAll  logits = iota // the forward pass returns them all: ONNX Runtime, transformers and what runs their graphs
+	logitsOfLast               // Ollama's engine (llama.cpp), which computes those that it is asked for; docs/backends.md
+	logitsOfSome               // a server that this project did not start: which engine it runs is not known
+)
+
+// logitsBy are the backends that do not compute the logits of all positions.
+var logitsBy = map[string]logits{"ollama": logitsOfLast, "openai": logitsOfSome}
+
+// noOperations says why the operations of a cell are not known; empty where they are. A step of decoding with a cache has
+// one position and needs its logits, whatever the backend.
+func (d *data) noOperations(c cellRow) string {
+	of := logitsBy[c.Backend]
+	switch {
+	case c.Mode == record.GenerateCached || of == logitsOfAll:
+		return ""
+	case of == logitsOfSome:
+		return "of which positions of a prompt the server computes logits is not known"
+	case d.Manifest.Model.VocabSize == 0:
+		return c.Backend + " computes the logits of the last position alone, and the manifest lacks the size of the vocabulary"
+	}
+	return ""
+}
+
 // work is the bytes and the floating point operations of a mean step of the shape.
-func (s runShape) work(m roofline.Shape, bytesPerElement float64) (bytes, flop float64) {
+func (s runShape) work(m roofline.Shape, bytesPerElement float64, of logits) (bytes, flop float64) {
 	step := roofline.Step{Batch: s.batch, Tokens: s.prompt, Context: s.prompt}
+	if of == logitsOfLast {
+		step.Bare = s.prompt - 1
+	}
 	switch s.mode {
 	case record.GenerateCached: // of the steps after the first token, the middle one: both are linear in the context
 		step = roofline.Step{Batch: s.batch, Tokens: 1, Context: s.prompt + s.news/2, Cached: true}
@@ -51,6 +81,9 @@ func (s runShape) work(m roofline.Shape, bytesPerElement float64) (bytes, flop f
 		passes := int(s.news + 0.5)
 		for i := range passes {
 			step.Tokens, step.Context = s.prompt+float64(i), s.prompt+float64(i)
+			if of == logitsOfLast {
+				step.Bare = step.Tokens - 1
+			}
 			flop += m.FLOP(step) / float64(passes)
 		}
 		return m.Bytes(step, bytesPerElement), flop
@@ -77,13 +110,13 @@ func (d *data) noRoofs(c cellRow) string {
 	case s == nil:
 		return absence(c)
 	case k == nil:
-		return "no " + roofline.FileName + " beside the runs: `bh-run doctor --calibrate` measures the roofs"
+		return "no " + roofline.FileName + " beside the runs (bh-run doctor --calibrate measures the roofs)"
 	case c.Device != record.CPU:
 		return "the calibration is of the CPU, not of the GPU"
 	case k.Host != c.Host:
 		return "the calibration is of another machine, " + k.Host
 	case s.threads != int64(k.Threads):
-		return fmt.Sprintf("calibrated with %d threads, the runs had %s", k.Threads, threadWords(s.threads))
+		return fmt.Sprintf("calibrated with %s, the runs had %s", count(int64(k.Threads), "thread"), threadWords(s.threads))
 	case s.concurrency > 1:
 		return "requests in flight at once: which of them share a step is not known"
 	case d.Manifest == nil || d.Manifest.Model == nil || d.Manifest.Model.Parameters == 0 || d.Manifest.Model.Layers == 0 || d.Manifest.Model.Width == 0:
@@ -94,6 +127,14 @@ func (d *data) noRoofs(c cellRow) string {
 		return "the time of a step is not on record"
 	}
 	return ""
+}
+
+// count is a number of things: 1 thread, 2 threads.
+func count(n int64, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }
 
 func threadWords(n int64) string {
@@ -111,7 +152,7 @@ func (d *data) roofsOf(c cellRow) roofs {
 		return number{source: Source{Artifact: artifact, Row: row, Column: column, How: how}}
 	}
 	r.stepMS = d.resourceNumber(c, resStepMS)
-	const fields = "model.parameters, model.layers, model.width"
+	const fields = "model.parameters, model.layers, model.width, model.vocab_size"
 	r.bytes, r.flop = of("manifest.json", fields, "bytes of a step"), of("manifest.json", fields, "floating point operations of a step")
 	r.mbu = of(d.CellsName, resStepMS.name+" and bandwidth_bytes_per_s of "+roofline.FileName, "bytes of a step / time of a step / bandwidth, per cent")
 	r.mfu = of(d.CellsName, resStepMS.name+" and flop_per_s of "+roofline.FileName, "operations of a step / time of a step / FLOP rate, per cent")
@@ -123,13 +164,18 @@ func (d *data) roofsOf(c cellRow) roofs {
 		return r
 	}
 	m := d.Manifest.Model
-	bytes, flop := d.resources(c).shape.work(roofline.Shape{Parameters: m.Parameters, Layers: m.Layers, Width: m.Width}, elementBytes[c.Precision])
+	bytes, flop := d.resources(c).shape.work(roofline.Shape{Parameters: m.Parameters, Layers: m.Layers, Width: m.Width, Vocabulary: m.VocabSize},
+		elementBytes[c.Precision], logitsBy[c.Backend])
 	r.bytes.value, r.flop.value = &bytes, &flop
 	b, ok := d.resources(c).bounds(resStepMS)
 	d.against(&r.mbu, &r.mbuLow, &r.mbuHigh, bytes, d.Calibration.BandwidthBytesPerS, d.Calibration.BandwidthAbsent, *r.stepMS.value, b, ok)
 	rate, why := d.Calibration.FLOPPerS, d.Calibration.FLOPAbsent
 	if rate != nil && d.Calibration.FLOPPrecision != c.Precision {
 		rate, why = nil, "the FLOP rate was measured in "+d.Calibration.FLOPPrecision
+	}
+	if unknown := d.noOperations(c); unknown != "" {
+		rate, why = nil, unknown
+		r.flop.value, r.flop.source.How = nil, "absent: "+unknown
 	}
 	d.against(&r.mfu, &r.mfuLow, &r.mfuHigh, flop, rate, why, *r.stepMS.value, b, ok)
 	return r

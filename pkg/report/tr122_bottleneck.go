@@ -7,6 +7,7 @@ import (
 
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/roofline"
+	"github.com/banterhearts/bh/pkg/units"
 )
 
 func init() {
@@ -41,7 +42,7 @@ func roofTable(d *data) []Block {
 	t.note("Definitions in section 2. The intervals are from repeating the runs; how far the roofs themselves vary is in section 3, calibration.")
 	blocks := append([]Block{Paragraph{d.calibrated()}}, d.orNothing(t)...)
 	if above := d.aboveRoof(); above != "" {
-		blocks = append(blocks, Note{Remark, prose("Above 100%: %s. Either the weights are read from the processor's cache and not from memory, or other work slowed the calibration down.", word(above))})
+		blocks = append(blocks, Note{Remark, prose("Above 100%: %s. %s.", word(above), word(sentenceStart(aboveWhy)))})
 	}
 	return blocks
 }
@@ -50,7 +51,7 @@ func roofTable(d *data) []Block {
 func (d *data) aboveRoof() string {
 	var list []string
 	for _, c := range d.cells {
-		if r := d.roofsOf(c); r.mbu.known() && *r.mbu.value > 100 || r.mfu.known() && *r.mfu.value > 100 {
+		if r := d.roofsOf(c); aboveAll(r.mbu) || aboveAll(r.mfu) {
 			list = append(list, c.name())
 		}
 	}
@@ -67,9 +68,9 @@ type bottleneck struct {
 	rule      string
 	evidence  []Line // numbers
 	scenarios map[roofline.Bound][]string
-	open      []roofline.Bound // other verdicts within the intervals
-	intervals bool             // there are any
-	foreign   number           // of the CPUs' time, used by others beside the backend's runs; per cent
+	intervals bool   // there are any
+	above     bool   // a utilisation is above 100%
+	foreign   number // of the CPUs' time, used by others beside the backend's runs; per cent
 }
 
 // bottlenecks judges every measured backend in each of its modes.
@@ -113,6 +114,10 @@ func (d *data) bottleneck(g group) bottleneck {
 	throttled, busy := d.resourceMean(g, resThrottled), d.resourceMean(g, resCPUBusy)
 	e := roofline.Evidence{MBU: mbu.value, MFU: mfu.value, ThrottledPct: throttled.value, CPUBusyPct: busy.value, OutsidePct: outside.value}
 	b.bound, b.rule = roofline.Judge(e)
+	b.above = aboveAll(mbu) || aboveAll(mfu)
+	if b.bound == roofline.Unknown {
+		b.rule = absentWords(mbu, mfu)
+	}
 	mbuLow, mbuHigh, ok := utilisationInterval(cells, func(r roofs) (n, low, high number) { return r.mbu, r.mbuLow, r.mbuHigh })
 	mfuLow, mfuHigh, both := utilisationInterval(cells, func(r roofs) (n, low, high number) { return r.mfu, r.mfuLow, r.mfuHigh })
 	b.evidence = []Line{
@@ -128,20 +133,55 @@ func (d *data) bottleneck(g group) bottleneck {
 	if b.intervals = ok && both; b.intervals {
 		b.within(e, [2]float64{mbuLow, mbuHigh}, [2]float64{mfuLow, mfuHigh})
 	}
+	if b.bound != roofline.Unknown && b.foreign.known() && *b.foreign.value > roofline.ForeignPct {
+		b.bound = roofline.Unknown
+		b.rule = fmt.Sprintf("other processes used %s%% of the CPUs beside its runs, more than %d%%: it may be those that held it back",
+			units.G4(*b.foreign.value), roofline.ForeignPct)
+	}
 	return b
 }
 
-// within judges at the corners of the intervals.
+// within judges at the corners of the intervals: where they cover more than one verdict, none is known.
 func (b *bottleneck) within(e roofline.Evidence, mbu, mfu [2]float64) {
+	open := []roofline.Bound{b.bound}
 	for _, x := range mbu {
 		for _, y := range mfu {
 			e.MBU, e.MFU = &x, &y
-			if other, _ := roofline.Judge(e); other != b.bound && !slices.Contains(b.open, other) {
-				b.open = append(b.open, other)
+			if other, _ := roofline.Judge(e); !slices.Contains(open, other) {
+				open = append(open, other)
 			}
 		}
 	}
+	if len(open) == 1 {
+		return
+	}
+	parts := make([]string, len(open))
+	for i, o := range open {
+		parts[i] = string(o)
+	}
+	b.bound = roofline.Unknown
+	b.rule = fmt.Sprintf("the 95%% intervals (MBU %s to %s%%, MFU %s to %s%%) cover more than one verdict: %s",
+		units.G4(mbu[0]), units.G4(mbu[1]), units.G4(mfu[0]), units.G4(mfu[1]), strings.Join(parts, ", "))
 }
+
+// absentWords says which of the two utilisations are not known, and why.
+func absentWords(mbu, mfu number) string {
+	var parts []string
+	for _, u := range []struct {
+		name string
+		number
+	}{{"MBU", mbu}, {"MFU", mfu}} {
+		if why := strings.TrimPrefix(u.source.How, "absent: "); !u.known() && !slices.Contains(parts, why) {
+			parts = append(parts, why)
+		}
+	}
+	return strings.Join(parts, "; ")
+}
+
+// aboveWhy is how more than all of a roof can be reached.
+const aboveWhy = "the roof was measured too low, as where other work slowed the calibration down or a better kernel exists, or the weights fit a cache"
+
+func aboveAll(n number) bool { return n.known() && *n.value > 100 }
 
 // utilisationInterval is that of the mean over cells.
 func utilisationInterval(cells []roofs, get func(roofs) (n, low, high number)) (low, high float64, ok bool) {
@@ -188,8 +228,11 @@ func (d *data) foreign(g group) number {
 func (b *bottleneck) short() Line {
 	line := prose("What holds %s back in %s: %s (", strong(b.label), code(string(b.mode)), strong(string(b.bound)))
 	line = joined(line, b.evidence[:2], ", ")
-	if b.busy() {
-		line = append(line, prose("; other processes used %s of the CPUs meanwhile", b.foreign.suffixed("%"))...)
+	if b.bound == roofline.Unknown {
+		line = append(line, word("; "+b.rule))
+	}
+	if b.above {
+		line = append(line, word("; above 100%: "+aboveWhy))
 	}
 	return append(line, word(")."))
 }
@@ -198,19 +241,16 @@ func (b *bottleneck) short() Line {
 func (b *bottleneck) full() Line {
 	line := prose("%s in %s: %s, as %s. ", strong(b.label), code(string(b.mode)), strong(string(b.bound)), word(b.rule))
 	line = append(joined(line, b.evidence, ", "), word("."))
-	line = append(line, word(" "+b.sureness()))
-	if b.busy() {
-		line = append(line, word(" The machine was not quiet: it may be what else ran that held it back."))
+	if b.bound != roofline.Unknown {
+		line = append(line, word(" "+b.sureness()))
+	}
+	if b.above {
+		line = append(line, word(" Above 100%: "+aboveWhy+"."))
 	}
 	return line
 }
 
-// busy reports whether a verdict may be one about what else ran.
-func (b *bottleneck) busy() bool {
-	return b.bound != roofline.Unknown && b.foreign.known() && *b.foreign.value > roofline.ForeignPct
-}
-
-// sureness says in how many scenarios the verdict is the same, and whether the intervals leave another open.
+// sureness says in how many scenarios the verdict is the same, and whether there are intervals to say more.
 func (b *bottleneck) sureness() string {
 	n := 0
 	var others []string
@@ -226,16 +266,10 @@ func (b *bottleneck) sureness() string {
 		text += " (" + strings.Join(others, "; ") + ")"
 	}
 	switch {
-	case b.bound == roofline.Unknown || b.bound == roofline.Throttled:
+	case b.bound == roofline.Throttled:
 		return text + "."
 	case !b.intervals:
 		return text + "; without intervals how sure it is cannot be said."
-	case len(b.open) > 0:
-		parts := make([]string, len(b.open))
-		for i, o := range b.open {
-			parts[i] = string(o)
-		}
-		return text + "; the 95% intervals reach across a threshold, so that it may also be: " + strings.Join(parts, ", ") + "."
 	}
 	return text + "; it is the same throughout the 95% intervals."
 }
@@ -263,10 +297,14 @@ func verdicts(list []bottleneck, mode record.Mode) string {
 		if b.mode != mode {
 			continue
 		}
-		if by[string(b.bound)] == nil {
-			order = append(order, string(b.bound))
+		bound := string(b.bound)
+		if b.bound == roofline.Unknown {
+			bound += ", as " + b.rule
 		}
-		by[string(b.bound)] = append(by[string(b.bound)], b.label)
+		if by[bound] == nil {
+			order = append(order, bound)
+		}
+		by[bound] = append(by[bound], b.label)
 	}
 	parts := make([]string, len(order))
 	for i, bound := range order {

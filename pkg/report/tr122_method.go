@@ -25,15 +25,16 @@ func roofMethod(*data) []Block {
 		list(
 			prose("A %s is one pass of the model: a prefill; each pass of decoding without a cache; with one, the time per output token (TPOT), which is what is left of the latency after the first token over the tokens that are left.", strong("step")),
 			prose("%s, model bandwidth utilisation = bytes of a step / time of a step / measured bandwidth, with bytes = parameters * b + 2 * layers * width * context * b * batch at b bytes per element, the second term with a cache alone: Agarwal et al. (2023), LLM Inference Performance Engineering: Best Practices, Databricks.", strong("MBU")),
-			prose("%s, model FLOPs utilisation = operations of a step / time of a step / measured FLOP rate, with operations = (2 * parameters + 4 * layers * width * context) * new positions: the forward third of Chowdhery et al. (2022), PaLM, appendix B.", strong("MFU")),
+			prose("%s, model FLOPs utilisation = operations of a step / time of a step / measured FLOP rate, with operations = (2 * parameters + 4 * layers * width * context) * new positions: the forward third of Chowdhery et al. (2022), PaLM, appendix B. Ollama computes the logits of the last position of a sequence alone: for each other one 2 * width * vocabulary operations less are counted. Which positions another server computes them of is not known, and so its MFU of a prefill is not.", strong("MFU")),
+			prose("The FLOP rate is what %s reaches on this machine, not what the processor could: another library may reach more, as OpenBLAS did by some 17% on one machine. MFU is relative to that rate, and compares backends rather than telling what is left to gain.", strong("ONNX Runtime's matrix product")),
 			prose("Both count what has to be read and computed, not what was: a backend that reads a weight twice has the same MBU, and a server that keeps its cache in 16 bits beside weights in 32, as llama.cpp does, reads a little less than is counted. Above 100% is possible where weights stay in the cache of the processor, which is faster than the memory that was measured; the roofs are measured too, and a kernel can be better than the best of those."),
 			prose("The roofs are the best of %s and more repetitions, as STREAM has it (McCalpin 1995, Memory Bandwidth and Machine Balance in Current High Performance Computers), with the threads of the runs on the same processors.", word("10")),
 		),
 		list(
-			prose("Which limit holds a backend back is judged by named thresholds, in this order: %s where the device slowed down in more than %s% of the window; %s or %s, the larger of MBU and MFU, where that is %s% or more; %s where both are below %s% and the threads computed in less than %s% of the time, or half of the time or more passed between client and engine; %s otherwise. Without a calibration it is %s.",
+			prose("Which limit holds a backend back is judged by named thresholds, in this order: %s where the device slowed down in more than %s% of the window; %s or %s, the larger of MBU and MFU, where that is %s% or more; %s where both are below %s% and the threads computed in less than %s% of the time, or half of the time or more passed between client and engine; %s otherwise. It is %s without a calibration, where the 95% intervals of MBU and MFU cover more than one verdict, and where other processes used more than %s% of the CPUs beside the runs.",
 				strong(string(roofline.Throttled)), word(units.G4(roofline.ThrottledPct)), strong(string(roofline.MemoryBound)), strong(string(roofline.Compute)), word(units.G4(roofline.NearPct)),
-				strong(string(roofline.HostBound)), word(units.G4(roofline.FarPct)), word(units.G4(roofline.IdleCPUPct)), strong(string(roofline.Between)), strong(string(roofline.Unknown))),
-			phrase("The thresholds are conventions: the numbers stand beside every verdict, and it is said where their 95% intervals reach across a threshold, and where other processes used more than 5% of the CPUs beside the runs."),
+				strong(string(roofline.HostBound)), word(units.G4(roofline.FarPct)), word(units.G4(roofline.IdleCPUPct)), strong(string(roofline.Between)), strong(string(roofline.Unknown)), word(units.G4(roofline.ForeignPct))),
+			phrase("The thresholds are conventions: the numbers stand beside every verdict."),
 		),
 	}
 }
@@ -64,8 +65,8 @@ func calibrationTable(d *data) []Block {
 	if k.LastLevelCacheBytes != nil {
 		cache = "of " + k.LastLevelCacheBytes.String()
 	}
-	t.note("%s threads, arrays of %s beside a last-level cache %s. Copy and triad count bytes read and written, as STREAM does; the matrix-vector product, which is what decoding does, counts the bytes of the matrix. The highest is the roof.",
-		word(threadWords(int64(k.Threads))), word(k.ArrayBytes.String()), word(cache))
+	t.note("%s, arrays of %s beside a last-level cache %s. Copy and triad count bytes read and written, as STREAM does; the matrix-vector product, which is what decoding does, counts the bytes of the matrix. The highest is the roof. The FLOP rate is that of ONNX Runtime's matrix product: another library may reach more, so that MFU is relative to it.",
+		word(count(int64(k.Threads), "thread")), word(k.ArrayBytes.String()), word(cache))
 	blocks := []Block{Paragraph{d.calibrated()}, t.block()}
 	for _, warning := range k.Warnings {
 		blocks = append(blocks, Note{Warning, prose("The calibration: %s.", word(warning))})

@@ -38,7 +38,7 @@ func Judge(e Evidence) (bound Bound, rule string) {
 		return Throttled, "throttled in more than 5% of the window"
 	}
 	if e.MBU == nil || e.MFU == nil {
-		return Unknown, "no utilisation without a calibration of this device"
+		return Unknown, "MBU and MFU are not both known"
 	}
 	near := max(*e.MBU, *e.MFU)
 	switch {
