@@ -28,7 +28,9 @@ $(TR117_OUT)/runs.parquet: $(TR117_MATRIX) | tools
 	@mkdir -p $(@D)
 	$(BIN)/bh-run --matrix $(TR117_MATRIX) --resume -o $(TR117_OUT) $(or_partial)
 
-$(TR117_OUT)/samples.parquet: $(TR117_OUT)/runs.parquet ;
+# Made beside the runs. Where somebody removed it, resuming makes it again from samples.jsonl.
+$(TR117_OUT)/samples.parquet: $(TR117_OUT)/runs.parquet | tools
+	@test -f $@ || $(BIN)/bh-run --matrix $(TR117_MATRIX) --resume -o $(TR117_OUT) $(or_partial)
 
 $(TR117_OUT)/metrics.parquet: $(TR117_OUT)/runs.parquet $(TR117_OUT)/samples.parquet | tools
 	$(BIN)/bh-telemetry join $(TR117_OUT)/runs.parquet --samples $(TR117_OUT)/samples.parquet -o $@ $(or_partial)

@@ -30,7 +30,9 @@ $(TR119_OUT)/runs.parquet: $(TR119_MATRIX) | tools
 	@mkdir -p $(@D)
 	$(BIN)/bh-run --matrix $(TR119_MATRIX) --resume -o $(TR119_OUT) $(or_partial)
 
-$(TR119_OUT)/samples.parquet: $(TR119_OUT)/runs.parquet ;
+# Made beside the runs. Where somebody removed it, resuming makes it again from samples.jsonl.
+$(TR119_OUT)/samples.parquet: $(TR119_OUT)/runs.parquet | tools
+	@test -f $@ || $(BIN)/bh-run --matrix $(TR119_MATRIX) --resume -o $(TR119_OUT) $(or_partial)
 
 $(TR119_OUT)/energy.parquet: $(TR119_OUT)/runs.parquet $(TR119_OUT)/samples.parquet | tools
 	$(BIN)/bh-telemetry join $(TR119_OUT)/runs.parquet --samples $(TR119_OUT)/samples.parquet -o $@ $(or_partial)

@@ -25,7 +25,9 @@ $(TR122_OUT)/runs.parquet: $(TR122_MATRIX) | tools
 	@mkdir -p $(@D)
 	$(BIN)/bh-run --matrix $(TR122_MATRIX) --resume -o $(TR122_OUT) $(or_partial)
 
-$(TR122_OUT)/samples.parquet: $(TR122_OUT)/runs.parquet ;
+# Made beside the runs. Where somebody removed it, resuming makes it again from samples.jsonl.
+$(TR122_OUT)/samples.parquet: $(TR122_OUT)/runs.parquet | tools
+	@test -f $@ || $(BIN)/bh-run --matrix $(TR122_MATRIX) --resume -o $(TR122_OUT) $(or_partial)
 
 # After the runs, as the machine is then as warm as it was for them, and their folder has a manifest. The roofs are the
 # machine's: newer runs do not need them measured again.

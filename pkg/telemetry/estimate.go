@@ -132,7 +132,8 @@ func (e *estimate) Sample(now time.Time, dst []record.Sample) ([]record.Sample, 
 	s := e.env.sample(now, record.SourceCPUEstimate, "cpu")
 	s.EnergyCounterJoules, s.CounterUpdateNS = units.Ptr(e.energy), units.Ptr(int64(estimateUpdate))
 	if span := now.Sub(e.rateFromAt); span >= minRateSpan {
-		s.PowerW = units.Ptr((e.energy - e.rateFrom).Over(span))
+		// A tick more or less must not look like more than the model's full load; the counter keeps what is cut off here.
+		s.PowerW = units.Ptr(min((e.energy - e.rateFrom).Over(span), e.max*units.Watts(t.cpus)))
 		e.rateFrom, e.rateFromAt = e.energy, now
 	}
 	return append(dst, s), nil

@@ -74,6 +74,20 @@ func TestEstimateBetweenTicks(t *testing.T) {
 	}
 }
 
+// A tick that is told late is no power beyond the model's full load, and is not lost.
+func TestEstimateStaysBelowFullLoad(t *testing.T) {
+	tree := fixture(t, "virtual-machine")
+	src, _ := openEstimateAt(t, tree, Options{})
+	set(tree, procStat, "cpu 122 0 0 900\ncpu0 1\ncpu1 1") // 22 ticks in the time of 20
+	s := read(t, src, epoch.Add(100*time.Millisecond))[0]
+	if s.PowerW == nil || !near(float64(*s.PowerW), 2*3.5) {
+		t.Errorf("saw %v W, want full load, 7 W", units.G4Ptr(s.PowerW))
+	}
+	if want := 2*0.74*0.1 + 0.22*2.76; !near(float64(*s.EnergyCounterJoules), want) {
+		t.Errorf("saw %v J, want %v", *s.EnergyCounterJoules, want)
+	}
+}
+
 func TestEstimateFailures(t *testing.T) {
 	if _, _, err := openEstimate(machine(fstest.MapFS{}), Options{}); !errors.Is(err, ErrAbsent) {
 		t.Errorf("no /proc: saw %v, want absent", err)

@@ -90,6 +90,10 @@ func openRAPL(env Environment, _ Options) (Source, string, error) {
 			left = append(left, device+" (on AMD the counter of a single core)")
 			continue
 		}
+		if slices.ContainsFunc(r.zones, func(z raplZone) bool { return z.device == device }) {
+			left = append(left, device+" (a second zone of that name)") // two counters in one device would be neither
+			continue
+		}
 		z, err := openRAPLZone(files, path.Join(raplFolder, zone), device)
 		switch {
 		case err == nil && kind == "cpu":

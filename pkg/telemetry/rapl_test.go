@@ -67,11 +67,16 @@ func TestRAPLZones(t *testing.T) {
 		set(dies, path.Join(raplFolder, zone, "max_energy_range_uj"), "1000000")
 	}
 	dies[path.Join(raplFolder, "intel-rapl:4/name")].Data = []byte("reserved\n")
+	twice := fixture(t, "two-sockets")
+	set(twice, path.Join(raplFolder, "intel-rapl:1/name"), "package-0")
+	set(twice, path.Join(raplFolder, "intel-rapl:1:0/name"), "uncore")
 	for _, c := range []struct {
 		name, detail string
 		files        fs.FS
 		devices      []string
 	}{
+		{"two zones of one name", "1 package with dram, uncore, a counter wraps after 1 J; left out: cpu:0 (a second zone of that name)", twice,
+			[]string{"cpu:0", "dram:0", "uncore:0"}},
 		{"desktop", "1 package with core, psys, uncore, a counter wraps after 262143 J", fixture(t, "desktop"),
 			[]string{"core:0", "cpu:0", "psys", "uncore:0"}}, // and no mmio
 		{"server", "2 packages with dram, a counter wraps after 1 J", fixture(t, "two-sockets"),
