@@ -156,6 +156,7 @@ const (
 	maxSessions    = 1000
 	maxTemperature = 100
 	maxIdle        = time.Hour
+	minIdle        = 500 * time.Millisecond // ten samples, for the power of a shorter time is none
 )
 
 // nameForm is what experiment, backend and scenario names look like: they end up in run ids, file names and tables.
@@ -214,8 +215,8 @@ func (m *Matrix) validate() error {
 	if m.MaxWindow < 0 {
 		f.add("max_window", m.MaxWindow.String(), "a duration of at least 0s, such as 10s")
 	}
-	if m.Idle < 0 || m.Idle > maxIdle {
-		f.add("idle", m.Idle.String(), "a duration from 0s to "+maxIdle.String())
+	if m.Idle != 0 && (m.Idle < minIdle || m.Idle > maxIdle) {
+		f.add("idle", m.Idle.String(), "0s, or a duration from "+minIdle.String()+" to "+maxIdle.String())
 	}
 	if m.Cooldown < 0 {
 		f.add("cooldown", m.Cooldown.String(), "a duration of at least 0s, such as 1m")
