@@ -113,6 +113,12 @@ func worse(a, b record.Grade) record.Grade {
 	return max(a, b) // A to D
 }
 
+// estimate makes it that of a model, whatever its readings lack besides.
+func (g *Grade) estimate() {
+	reasons := slices.DeleteFunc(g.Reasons, func(r string) bool { return r == energy.Estimated })
+	*g = Grade{Grade: record.GradeD, Reasons: append([]string{energy.Estimated}, reasons...)}
+}
+
 // Finish grades what is left and returns the grade of a device.
 func (g *Grader) Finish() func(d *Device) Grade {
 	out := map[deviceKey]Grade{}
@@ -122,6 +128,9 @@ func (g *Grader) Finish() func(d *Device) Grade {
 			d.grade.ErrorJ = units.Ptr(d.bound)
 		}
 		slices.Sort(d.grade.Reasons)
+		if key.source == record.SourceCPUEstimate && d.grade.Grade != "" {
+			d.grade.estimate()
+		}
 		out[key] = d.grade
 	}
 	return func(d *Device) Grade { return out[deviceKey{d.Host, d.Source, d.Name}] }

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/banterhearts/bh/pkg/energy"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/units"
 )
@@ -125,6 +126,31 @@ func TestEstimateIsGradeD(t *testing.T) {
 	load(m, g, record.SourceCPUEstimate, 100*time.Millisecond)
 	if d := Summarize(m, g).Devices[0]; d.Grade.Grade != record.GradeD || !d.Estimated || d.ErrorJ != nil {
 		t.Errorf("saw grade %s, bound %s", d.Grade.Grade, units.G4Ptr(d.ErrorJ))
+	}
+}
+
+// An estimate that stopped for a while stays one, and without energy there is nothing to grade.
+func TestGradeWithoutEnergy(t *testing.T) {
+	m, g := New(), NewGrader()
+	for now := time.Duration(0); now < 60*time.Second; now += 100 * time.Millisecond {
+		estimate, average := at(now, record.SourceCPUEstimate, "cpu"), at(now, "nvml", "gpu:0")
+		estimate.PowerW, average.PowerAvgW = units.Ptr(units.Watts(7)), units.Ptr(units.Watts(100))
+		average.PowerAvgNS = units.Ptr(int64(time.Second))
+		samples := []record.Sample{estimate, average}
+		if now > 10*time.Second && now < 35*time.Second {
+			samples = samples[1:]
+		}
+		for i := range samples {
+			m.Add(samples[i])
+			g.Add(&samples[i])
+		}
+	}
+	devices := Summarize(m, g).Devices
+	if d := devices[0]; d.EnergyJ != nil || d.Grade.Grade != "" || d.ErrorJ != nil || *d.PeakW != 100 {
+		t.Errorf("averages: saw %s J ± %s, grade %q", units.G4Ptr(d.EnergyJ), units.G4Ptr(d.ErrorJ), d.Grade.Grade)
+	}
+	if d := devices[1]; d.Grade.Grade != record.GradeD || len(d.Grade.Reasons) < 2 || d.Grade.Reasons[0] != energy.Estimated {
+		t.Errorf("estimate: saw grade %s, %v", d.Grade.Grade, d.Grade.Reasons)
 	}
 }
 

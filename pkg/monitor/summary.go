@@ -19,7 +19,7 @@ type Summary struct {
 	Marked   bool            `json:"idle_windows"`
 }
 
-// DeviceSummary is the figures of a device with the grade of its energy.
+// DeviceSummary is the figures of a device with the grade of its energy; without energy there is none.
 type DeviceSummary struct {
 	Device
 	Grade
@@ -31,7 +31,7 @@ func Summarize(m *Monitor, g *Grader) Summary {
 	s := Summary{Recorder: snap.Recorder, Marked: snap.Marked}
 	for i := range snap.Devices {
 		d := DeviceSummary{Device: snap.Devices[i]}
-		if d.EnergyJ != nil || d.PeakW != nil {
+		if d.EnergyJ != nil {
 			d.Grade = grade(&d.Device)
 		}
 		s.Devices = append(s.Devices, d)
