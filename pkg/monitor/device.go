@@ -29,7 +29,7 @@ type Device struct {
 	IdleW      *units.Watts  `json:"power_idle_w"`             // mean of the idle windows
 	MeanW      *units.Watts  `json:"power_mean_w"`
 	PeakW      *units.Watts  `json:"power_peak_w"` // of power readings; of a counter alone, mean of 100 ms
-	ThrottledS float64       `json:"throttled_s"`
+	ThrottledS *float64      `json:"throttled_s"` // nil where the source cannot tell
 
 	MeanTempC   *units.Celsius `json:"temp_mean_c"`
 	PeakTempC   *units.Celsius `json:"temp_peak_c"`
@@ -221,9 +221,12 @@ func meanOf[T ~float64](m mean) *T {
 func (d *device) figures(marked bool) Device {
 	f := Device{Host: d.host, Source: d.source, Name: d.name, Estimated: d.source == record.SourceCPUEstimate,
 		Samples: d.samples, SpanS: d.time.Seconds(), Gaps: d.gaps, GapS: d.gap.Seconds(),
-		PeakW: d.peak, ThrottledS: d.throttled.Seconds(), Reasons: maps.Clone(d.throttle),
+		PeakW: d.peak, Reasons: maps.Clone(d.throttle),
 		MeanTempC: meanOf[units.Celsius](d.temp), PeakTempC: d.peakTemp, MeanUtilPct: meanOf[units.Percent](d.util),
 		PeakMem: d.peakMem, PowerW: d.powerNow(), Last: d.last, ReadUnix: d.before.ts}
+	if tellsThrottling(d.source, d.name) || len(d.throttle) > 0 {
+		f.ThrottledS = units.Ptr(d.throttled.Seconds())
+	}
 	if f.PeakW == nil {
 		f.PeakW = d.peakAvg
 	}
@@ -245,6 +248,17 @@ func (d *device) figures(marked bool) Device {
 		f.MarginalJ = units.Ptr(units.Joules(m.all.joules-m.idly.joules) - f.IdleW.For(m.all.time-m.idly.time))
 	}
 	return f
+}
+
+// tellsThrottling reports whether an empty throttle of a device means that it is not throttled: most sources cannot tell.
+func tellsThrottling(source, name string) bool {
+	switch source {
+	case "nvml", "cgroup":
+		return true
+	case "proc":
+		return name == "host"
+	}
+	return false
 }
 
 // powerNow is the last power reading: instantaneous, else from the counter, else the device's own mean.

@@ -87,7 +87,7 @@ func TestFiguresOfADevice(t *testing.T) {
 	if *d.IdleW != 10 || *d.PeakW != 50 || math.Abs(float64(*d.MeanW)-140.0/6) > 1e-6 || d.Method != Counter {
 		t.Errorf("saw %v W idle, %v W peak, %v W mean by %s", *d.IdleW, *d.PeakW, *d.MeanW, d.Method)
 	}
-	if math.Abs(d.ThrottledS-1) > 1e-6 || math.Abs(d.Device.Reasons["thermal"]-1) > 1e-6 || d.Last.Throttle != "" {
+	if d.ThrottledS == nil || math.Abs(*d.ThrottledS-1) > 1e-6 || math.Abs(d.Device.Reasons["thermal"]-1) > 1e-6 || d.Last.Throttle != "" {
 		t.Errorf("throttled: saw %v s, %v", d.ThrottledS, d.Device.Reasons)
 	}
 	if *d.PeakMem != 120 || *d.Last.MemTotalBytes != 1<<30 || math.Abs(float64(*d.MeanTempC)-40.5) > 0.01 || *d.PeakTempC != 41 {
@@ -176,6 +176,18 @@ func TestGaps(t *testing.T) {
 	near(t, "counted", cpu.EnergyJ, 15)
 	if *cpu.PowerW != 50 || *cpu.PeakW != 50 {
 		t.Errorf("power from the counter: saw %v W, peak %v W, want 50", *cpu.PowerW, *cpu.PeakW)
+	}
+}
+
+// A source that cannot tell of throttling does not say that there is none.
+func TestWhoTellsOfThrottling(t *testing.T) {
+	for name, tells := range map[[2]string]bool{{"nvml", "gpu:0"}: true, {"proc", "host"}: true, {"cgroup", "cgroup"}: true,
+		{"rapl", "cpu:0"}: false, {record.SourceCPUEstimate, "cpu"}: false, {"meter", "meter:wall"}: false, {"proc", "cpu:0"}: false} {
+		m := New()
+		m.Add(at(0, name[0], name[1]), at(time.Second, name[0], name[1]))
+		if saw := m.Snapshot().Devices[0].ThrottledS; (saw != nil) != tells || tells && *saw != 0 {
+			t.Errorf("%v: saw %v, want a figure: %t", name, saw, tells)
+		}
 	}
 }
 

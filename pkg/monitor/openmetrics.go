@@ -125,7 +125,7 @@ var deviceMetrics = []metric{
 	counter("cpu_seconds_total", "Processor time of the processes measured.",
 		func(d *Device) *float64 { return scaled(d.Last.CPUTimeNS, nano) }),
 	counter("throttled_seconds_total", "Time in which the device was slowed down.",
-		func(d *Device) *float64 { return &d.ThrottledS }),
+		func(d *Device) *float64 { return d.ThrottledS }),
 	counter("samples_total", "Readings.", func(d *Device) *float64 { return scaled(&d.Samples, 1) }),
 	counter("gap_seconds_total", "Time without readings.", func(d *Device) *float64 { return &d.GapS }),
 }

@@ -93,11 +93,13 @@ func TestServeNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
+	m.Add(at(0, "rapl", "cpu:0"))
 	slow := at(time.Second, "cgroup", "cgroup")
 	slow.PressureIOPct = units.Ptr(units.Percent(12.5))
 	m.Add(at(0, "cgroup", "cgroup"), slow, at(0, record.SourceRecorder, record.RecorderDevice))
 	body, _ := scrape(t, s.URL(), "application/openmetrics-text")
-	for _, not := range []string{"bh_power_watts", "bh_energy", "bh_recorder_cpu", "bh_recorder_late", `resource="cpu"`} {
+	for _, not := range []string{"bh_power_watts", "bh_energy", "bh_recorder_cpu", "bh_recorder_late",
+		`bh_throttled_seconds_total{device="cpu:0"`, `resource="cpu"`} {
 		if strings.Contains(body, not) {
 			t.Errorf("saw %q in\n%s", not, body)
 		}

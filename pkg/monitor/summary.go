@@ -91,10 +91,13 @@ func (d *DeviceSummary) powerRow(marked bool) []string {
 }
 
 func (d *DeviceSummary) throttledShare() string {
-	if d.SpanS == 0 || d.ThrottledS == 0 {
+	switch {
+	case d.ThrottledS == nil:
+		return "n/a"
+	case d.SpanS == 0 || *d.ThrottledS == 0:
 		return "0 %"
 	}
-	return fmt.Sprintf("%.3g %%", 100*d.ThrottledS/d.SpanS)
+	return fmt.Sprintf("%.3g %%", 100**d.ThrottledS/d.SpanS)
 }
 
 // stateRow is nil for a device of which nothing but power is known.

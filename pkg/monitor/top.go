@@ -59,8 +59,8 @@ func throttleCell(d *Device) string {
 	switch {
 	case d.Last.Throttle != "":
 		return "now: " + d.Last.Throttle
-	case d.ThrottledS > 0:
-		return span(d.ThrottledS)
+	case d.ThrottledS != nil && *d.ThrottledS > 0:
+		return span(*d.ThrottledS)
 	}
 	return ""
 }
