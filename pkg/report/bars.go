@@ -4,11 +4,14 @@ import (
 	"image/color"
 	"math"
 	"strconv"
+	"strings"
 
 	"golang.org/x/image/font"
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+
+	"github.com/banterhearts/bh/pkg/units"
 )
 
 // bar is one horizontal bar.
@@ -20,7 +23,8 @@ type bar struct {
 	High   *float64
 	Points []float64 // the values that Value is the mean of
 	Color  color.NRGBA
-	Text   string // what stands at the end of the bar
+	Text   string  // what stands at the end of the bar
+	Edge   float64 // where an interval that is very wide is cut off; 0 where it is not
 }
 
 // barChart draws bars from zero, one below the other in the order given.
@@ -43,6 +47,7 @@ const (
 
 // drawing lays the chart out. Its height follows from the number of bars.
 func (c barChart) drawing() *Drawing {
+	c.cut()
 	rows := c.rows()
 	pitch := rowHeight
 	if c.grouped() {
@@ -61,6 +66,47 @@ func (c barChart) drawing() *Drawing {
 		p.Add(&barRows{rows: rows})
 		p.Draw(heading(dc, c.Title, c.Subtitle))
 	}}
+}
+
+// wideInterval is how many times the largest value the end of an interval may be before it is cut off: with the axis drawn
+// up to it, no value could be read.
+const wideInterval = 3
+
+// cut marks the intervals that are cut off, all at the same place.
+func (c barChart) cut() {
+	largest, edge := 0.0, 0.0
+	for _, b := range c.Bars {
+		for _, v := range append([]float64{b.Value}, b.Points...) {
+			largest = math.Max(largest, v)
+		}
+	}
+	wide := func(b bar) bool { return largest > 0 && b.High != nil && *b.High > wideInterval*largest }
+	edge = 1.25 * largest
+	for _, b := range c.Bars {
+		if b.High != nil && !wide(b) {
+			edge = math.Max(edge, *b.High)
+		}
+	}
+	for i := range c.Bars {
+		if c.Bars[i].Edge = 0; wide(c.Bars[i]) {
+			c.Bars[i].Edge = edge
+		}
+	}
+}
+
+// cutWords says which intervals are cut off, and where they end; empty where none is.
+func (c barChart) cutWords() string {
+	c.cut()
+	var parts []string
+	for _, b := range c.Bars {
+		if b.Edge > 0 {
+			parts = append(parts, strings.TrimSpace(b.Group+" "+b.Label)+" to "+units.G4(*b.High))
+		}
+	}
+	if len(parts) == 0 {
+		return ""
+	}
+	return " An arrow marks an interval that is cut off at the axis: " + strings.Join(parts, ", ") + "."
 }
 
 func (c barChart) grouped() bool { return len(c.Bars) > 0 && c.Bars[0].Group != "" }
@@ -114,7 +160,10 @@ var (
 
 // reach is where the text of the bar may begin: the end of the bar, or of its interval.
 func (b *bar) reach() float64 {
-	if b.High != nil {
+	switch {
+	case b.Edge > 0:
+		return b.Edge
+	case b.High != nil:
 		return math.Max(b.Value, *b.High)
 	}
 	return b.Value
@@ -187,18 +236,22 @@ func (b *bar) plot(c draw.Canvas, x func(float64) vg.Length, middle, thick vg.Le
 		c.DrawGlyph(draw.GlyphStyle{Color: ink, Radius: pointRadius, Shape: draw.RingGlyph{}}, at)
 	}
 	if b.Low != nil && b.High != nil {
-		whisker(c, x(math.Max(*b.Low, 0)), x(*b.High), middle, thick/2)
+		whisker(c, x(math.Max(*b.Low, 0)), x(b.reach()), middle, thick/2, b.Edge > 0)
 	}
 	style := sans(textSize, ink, font.WeightBold)
 	style.YAlign = draw.YCenter
 	c.FillText(style, vg.Point{X: x(b.reach()) + labelGap, Y: middle + centred}, b.Text)
 }
 
-// whisker draws a horizontal interval with caps.
-func whisker(c draw.Canvas, from, to, middle, cap vg.Length) {
+// whisker draws a horizontal interval with caps, or with the head of an arrow where it goes on.
+func whisker(c draw.Canvas, from, to, middle, cap vg.Length, on bool) {
 	s := stroke(ink, 1)
 	c.StrokeLine2(s, from, middle, to, middle)
 	c.StrokeLine2(s, from, middle-cap/2, from, middle+cap/2)
+	if on {
+		c.FillPolygon(ink, []vg.Point{{X: to, Y: middle}, {X: to - cap, Y: middle + cap/2}, {X: to - cap, Y: middle - cap/2}})
+		return
+	}
 	c.StrokeLine2(s, to, middle-cap/2, to, middle+cap/2)
 }
 

@@ -84,7 +84,16 @@ func (d *data) barFigure(c barChart, bars []measuredBar, lessIsBetter bool, sour
 	} else {
 		c.Axis += ", higher is better"
 	}
-	return d.figure(c.Title, c.Axis, source, estimated, altBars(c), c.drawing()), ""
+	return d.barsOf(c, source, estimated), ""
+}
+
+// barsOf is the figure of a chart of bars.
+func (d *data) barsOf(c barChart, source string, estimated bool) *Figure {
+	f := d.figure(c.Title, c.Axis, source, estimated, altBars(c), c.drawing())
+	if cut := c.cutWords(); cut != "" {
+		f.Caption = append(f.Caption, word(cut))
+	}
+	return f
 }
 
 // figure adds caption and alternative text to a drawing.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -15,6 +16,7 @@ type recorderFacts struct {
 	cpuNS, wakeups    float64   // of the recorder's process
 	overNS            float64   // the time over which those were counted
 	idles             int       // times in which the machine was left alone
+	recordings        int       // more than one where the run was interrupted and resumed
 	wallLow, wallHigh *int64    // of wall_offset_ns
 	last              map[string]recorderRow
 }
@@ -23,6 +25,15 @@ type recorderFacts struct {
 type recorderRow struct {
 	ts           int64
 	cpu, wakeups *int64
+	event        bool // not a planned sweep
+}
+
+// interruptedWords says of how many recordings the facts are, where one was interrupted.
+func (f *recorderFacts) interruptedWords() string {
+	if f.recordings <= len(f.last) {
+		return ""
+	}
+	return fmt.Sprintf("%d recordings, as the run was interrupted", f.recordings)
 }
 
 // restart is the gap between two rows from which on a new recorder wrote the second.
@@ -48,25 +59,36 @@ func (f *recorderFacts) add(s *record.Sample) {
 	if s.SweepNS != nil {
 		f.sweep.add(float64(*s.SweepNS))
 	}
-	f.since(s)
+	began := f.since(s)
 	if s.LateNS != nil { // a planned sweep, not one of an event
 		f.sweeps++
+		if began {
+			return // the time until another recorder was there is nobody's lateness
+		}
 		f.late.add(float64(max(*s.LateNS, 0)))
 	}
 }
 
-// since adds what passed since the row before. A counter that fell, or a long gap, is another recorder's beginning.
-func (f *recorderFacts) since(s *record.Sample) {
+// since adds what passed since the row before, and reports whether the row begins a recording. A counter of the recorder's
+// process that fell, or a long gap, is another recorder's beginning.
+func (f *recorderFacts) since(s *record.Sample) (began bool) {
 	if f.last == nil {
 		f.last = map[string]recorderRow{}
 	}
 	last, ok := f.last[s.Host]
-	if s.LateNS != nil || !ok {
-		defer func() { f.last[s.Host] = recorderRow{s.TSUnixNS, s.CPUTimeNS, s.Wakeups} }()
-	}
 	gap := float64(s.TSUnixNS - last.ts)
-	if !ok || s.LateNS == nil || gap <= 0 || gap > restart {
-		return
+	began = !ok || gap > restart || fell(last.cpu, s.CPUTimeNS) || fell(last.wakeups, s.Wakeups)
+	if began {
+		f.recordings++
+	}
+	if s.LateNS != nil || began {
+		defer func() { f.last[s.Host] = recorderRow{s.TSUnixNS, s.CPUTimeNS, s.Wakeups, s.LateNS == nil} }()
+	}
+	if began || last.event {
+		return true
+	}
+	if s.LateNS == nil || gap <= 0 {
+		return false
 	}
 	f.interval.add(gap)
 	if rose(last.cpu, s.CPUTimeNS) {
@@ -76,7 +98,10 @@ func (f *recorderFacts) since(s *record.Sample) {
 			f.wakeups += float64(*s.Wakeups - *last.wakeups)
 		}
 	}
+	return false
 }
+
+func fell(a, b *int64) bool { return a != nil && b != nil && *b < *a }
 
 func rose(a, b *int64) bool { return a != nil && b != nil && *b >= *a }
 

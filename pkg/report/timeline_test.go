@@ -87,6 +87,20 @@ func TestRecorderRestarts(t *testing.T) {
 			f.add(&record.Sample{Host: "h", Source: record.SourceRecorder, TSUnixNS: began + start + i*1e9, LateNS: units.Ptr(int64(5)), CPUTimeNS: units.Ptr(i * 1e7), Wakeups: units.Ptr(i)})
 		}
 	}
+	// Resumed within seconds: the counters fall, and the first sweep's lateness is nobody's.
+	var resumed recorderFacts
+	for _, start := range []int64{0, 20e9} {
+		for i := range int64(11) {
+			late := int64(5)
+			if start > 0 && i == 0 {
+				late = 7e9
+			}
+			resumed.add(&record.Sample{Host: "h", Source: record.SourceRecorder, TSUnixNS: began + start + i*1e9, LateNS: &late, CPUTimeNS: units.Ptr(i * 1e7), Wakeups: units.Ptr(i)})
+		}
+	}
+	if resumed.interval.largest != 1e9 || resumed.late.largest != 5 || resumed.sweeps != 22 || resumed.interruptedWords() != "2 recordings, as the run was interrupted" {
+		t.Errorf("resumed: saw %+v", resumed)
+	}
 	if f.sweeps != 22 || f.cpuNS != 2e8 || f.overNS != 20e9 || f.wakeups != 20 || f.interval.largest != 1e9 {
 		t.Errorf("saw %+v", f)
 	}

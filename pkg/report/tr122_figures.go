@@ -75,5 +75,5 @@ func utilisationFigure(d *data, mode record.Mode) (*Figure, string) {
 	if len(c.Bars) == 0 {
 		return nil, why
 	}
-	return d.figure(c.Title, c.Axis, d.CellsName, false, altBars(c), c.drawing()), ""
+	return d.barsOf(c, d.CellsName, false), ""
 }

@@ -134,8 +134,12 @@ func (d *data) recordingFinding() Line {
 	if f.sweeps == 0 {
 		return phrase("Recording: the samples have no rows of the recorder, so that its lateness is not known.")
 	}
-	return prose("Recording: %s sweeps of the sensors, %s missed; the median sweep was %s ms late, the latest %s ms.",
-		d.recorderNumber(ptr(float64(f.sweeps)), "late_ns", "count").integer(), d.recorderNumber(ptr(float64(f.missed)), "missed", "sum").integer(),
+	of := ""
+	if interrupted := f.interruptedWords(); interrupted != "" {
+		of = " (" + interrupted + ")"
+	}
+	return prose("Recording: %s sweeps of the sensors%s, %s missed; the median sweep was %s ms late, the latest %s ms.",
+		d.recorderNumber(ptr(float64(f.sweeps)), "late_ns", "count").integer(), word(of), d.recorderNumber(ptr(float64(f.missed)), "missed", "sum").integer(),
 		d.recorderMS(f.late.quantile(0.5), "late_ns", "median").span(), d.recorderMS(&f.late.largest, "late_ns", "largest").span())
 }
 

@@ -257,6 +257,9 @@ func (d *data) recorderTable() Block {
 			d.recorderMS(largest, q.column, "largest"))
 	}
 	t.note("A sweep is one reading of every sensor that is due. The percentiles are of bins of 2%.")
+	if interrupted := f.interruptedWords(); interrupted != "" {
+		t.note("%s: the time between two of them is in none of the numbers.", word(interrupted))
+	}
 	return t.block()
 }
 
