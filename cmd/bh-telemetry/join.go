@@ -34,6 +34,8 @@ type joinOptions struct {
 	Source  string                   // telemetry source to take energy from; "" for each device's own
 	HostAs  map[string]string        // samples of one host that belong to another, as a meter's
 	Ahead   map[string]time.Duration // hosts whose clock is ahead, and by how much
+
+	seen map[string]bool // hosts that samples are of, by their own name
 }
 
 // Validate reports settings that cannot be meant.
@@ -63,7 +65,8 @@ func joinCommand(args []string, s cli.Streams) *urfave.Command {
 		Usage:     "fill the energy columns of runs from samples",
 		ArgsUsage: "[RUNS…]",
 		Description: "RUNS are files, globs, folders or - for standard input. Runs that are not ok pass through unchanged. Ends\n" +
-			"with exit code 3 when rows were rejected or runs found no energy; their energy_reasons say why.",
+			"with exit code 3 when rows were rejected or runs found no energy; their energy_reasons say why. The energy\n" +
+			"that ok runs have already is replaced, also by nothing where the samples do not cover them.",
 		Flags: []urfave.Flag{
 			&urfave.StringSliceFlag{Name: "samples", Usage: "recording in `FILE`, a glob or a folder; may be given several times"},
 			&urfave.StringFlag{Name: "source", DefaultText: "what measures the device that did the work",
@@ -92,7 +95,7 @@ func joinCommand(args []string, s cli.Streams) *urfave.Command {
 
 // clocks reads the flags that say whose samples are whose, and whose clock is ahead.
 func (o *joinOptions) clocks(hostAs, ahead []string) error {
-	o.HostAs, o.Ahead = map[string]string{}, map[string]time.Duration{}
+	o.HostAs, o.Ahead, o.seen = map[string]string{}, map[string]time.Duration{}, map[string]bool{}
 	for _, text := range hostAs {
 		from, to, ok := strings.Cut(text, "=")
 		if !ok || from == "" || to == "" {
@@ -117,6 +120,7 @@ func (o *joinOptions) translate(in iter.Seq2[*record.Sample, error]) iter.Seq2[*
 	return func(yield func(*record.Sample, error) bool) {
 		for s, err := range in {
 			if err == nil {
+				o.seen[s.Host] = true
 				s.TSUnixNS -= int64(o.Ahead[s.Host])
 				if to, ok := o.HostAs[s.Host]; ok {
 					if s.Source == record.SourceRecorder {
@@ -161,7 +165,7 @@ func join(ctx context.Context, opt joinOptions, args []string) error {
 		partial = append(partial, sum.Err())
 		inputs = append(inputs, sum.Files...)
 	}
-	partial = append(partial, shortfall(joiner.Finish(), runs))
+	partial = append(partial, shortfall(joiner.Finish(), runs), opt.strangers(runs))
 	if err := write(opt.Output, runs, inputs, args); err != nil {
 		return err
 	}
@@ -204,6 +208,40 @@ func shortfall(sum energy.Summary, runs []*record.Run) error {
 	if sum.Disordered > 0 {
 		errs = append(errs, fmt.Errorf("%d of %d samples were out of order in time and may be missing from a window",
 			sum.Disordered, sum.Samples))
+	}
+	return errors.Join(errs...)
+}
+
+// strangers says which hosts were named that no sample is of, and where samples and runs are of different hosts; nil where
+// neither is so.
+func (o *joinOptions) strangers(runs []*record.Run) error {
+	var errs []error
+	for _, host := range slices.Sorted(maps.Keys(o.HostAs)) {
+		if !o.seen[host] {
+			errs = append(errs, fmt.Errorf("--host-as: no sample is of host %s", host))
+		}
+	}
+	for _, host := range slices.Sorted(maps.Keys(o.Ahead)) {
+		if !o.seen[host] {
+			errs = append(errs, fmt.Errorf("--clock-ahead: no sample is of host %s", host))
+		}
+	}
+	have := map[string]bool{}
+	for host := range o.seen {
+		if to, ok := o.HostAs[host]; ok {
+			host = to
+		}
+		have[host] = true
+	}
+	missing := map[string]bool{}
+	for _, r := range runs {
+		if r.Status == record.OK && !have[r.Host] {
+			missing[r.Host] = true
+		}
+	}
+	if len(missing) > 0 && len(o.seen) > 0 {
+		errs = append(errs, fmt.Errorf("no sample is of host %s, they are of %s; where that is the same machine, or a meter on it, see --host-as",
+			strings.Join(slices.Sorted(maps.Keys(missing)), ", "), strings.Join(slices.Sorted(maps.Keys(o.seen)), ", ")))
 	}
 	return errors.Join(errs...)
 }
