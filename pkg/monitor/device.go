@@ -18,18 +18,22 @@ type Device struct {
 	Name      string  `json:"device"`
 	Estimated bool    `json:"estimated"` // modelled, not measured: grade D whatever comes of it
 	Samples   int64   `json:"samples"`
-	SpanS     float64 `json:"span_s"` // time covered by readings, gaps left out
+	SpanS     float64 `json:"span_s"` // time covered by readings, gaps and idle windows left out
+	IdleS     float64 `json:"idle_s"` // the same of idle windows
 	Gaps      int64   `json:"gaps"`   // times that readings stayed out, and for how long together
 	GapS      float64 `json:"gap_s"`
 
-	EnergyJ    *units.Joules `json:"energy_joules"`            // of the span: the counter's rise, else integrated power
+	// Of the span; of a recording in which nothing but idle windows is, there is none.
+	EnergyJ    *units.Joules `json:"energy_joules"`            // the counter's rise, else integrated power
 	Method     Method        `json:"energy_method"`            // which of them
 	Integrated *units.Joules `json:"energy_integrated_joules"` // power integrated, beside a counter
-	MarginalJ  *units.Joules `json:"energy_marginal_joules"`   // of the time that is not marked idle, less idle power
-	IdleW      *units.Watts  `json:"power_idle_w"`             // mean of the idle windows
+	MarginalJ  *units.Joules `json:"energy_marginal_joules"`   // energy less what idle power comes to in the same time
+	IdleJ      *units.Joules `json:"energy_idle_joules"`       // of the idle windows
+	IdleW      *units.Watts  `json:"power_idle_w"`             // their mean
+	AllJ       *units.Joules `json:"energy_all_joules"`        // of the span and of the idle windows
 	MeanW      *units.Watts  `json:"power_mean_w"`
-	PeakW      *units.Watts  `json:"power_peak_w"` // of power readings; of a counter alone, mean of 100 ms
-	ThrottledS *float64      `json:"throttled_s"` // nil where the source cannot tell
+	PeakW      *units.Watts  `json:"power_peak_w"` // of power readings; of a counter alone, mean of a second
+	ThrottledS *float64      `json:"throttled_s"`  // nil where the source cannot tell
 
 	MeanTempC   *units.Celsius `json:"temp_mean_c"`
 	PeakTempC   *units.Celsius `json:"temp_peak_c"`
@@ -51,8 +55,10 @@ const (
 	Integrated Method = "integrated"
 )
 
-// counterSpan is the least time over which power is taken from an energy counter: over less, the counter's steps show.
-const counterSpan = 100 * time.Millisecond
+// counterSpan is the least time over which power is taken from an energy counter: over less, the counter's steps show, as
+// those of a counter that is renewed every 100 ms do. A span begins and ends where the counter was just seen to rise, unless it
+// stands still for a span more.
+const counterSpan = time.Second
 
 // device gathers the figures of one device.
 type device struct {
@@ -63,9 +69,11 @@ type device struct {
 	idle               bool          // whether the time after it is marked idle
 
 	time, gap      time.Duration // covered by readings, and not
+	idly           time.Duration // of time, what is marked idle
 	gaps           int64
+	restarts       int // of the recorder, until the sample before
 	counter, power meter
-	anchor         moment // from which power is taken from the counter
+	steps          steps
 	fromCounter    *units.Watts
 	peak, peakAvg  *units.Watts
 	temp, util     mean
@@ -87,6 +95,18 @@ type meter struct {
 	before    moment
 	idle      bool    // whether the time after it is marked idle
 	all, idly stretch // all energy, and that of the time marked idle
+	fell      bool    // it is a counter that was set back
+
+	busy   int  // parts in a row that are not marked idle
+	after  bool // the part before them was
+	worked bool // not all that is not marked idle is the moment before the first mark or behind the last
+}
+
+// steps takes power from a counter.
+type steps struct {
+	from  moment
+	begun bool
+	idle  bool // part of the span is marked idle
 }
 
 // stretch is energy over some time.
@@ -106,22 +126,28 @@ func newDevice(s *record.Sample, idle bool) *device {
 }
 
 // add takes a sample in. idle says whether the time after it is marked idle: the sweep of a mark comes after the mark.
-func (d *device) add(s *record.Sample, idle bool) {
+// restarts counts the recordings before its own: each has counters of its own.
+func (d *device) add(s *record.Sample, idle bool, restarts int) {
 	if d.samples > 0 {
 		d.cover(s)
 	}
 	d.samples++
-	d.before, d.idle = moment{ts: s.TSUnixNS}, idle
+	again := restarts != d.restarts
+	d.before, d.idle, d.restarts = moment{ts: s.TSUnixNS}, idle, restarts
 	if s.EnergyCounterJoules != nil {
-		d.counter.add(moment{s.TSUnixNS, float64(*s.EnergyCounterJoules)}, idle, func(a, b moment) float64 { return b.value - a.value })
-		d.counterPower(moment{s.TSUnixNS, float64(*s.EnergyCounterJoules)})
+		now := moment{s.TSUnixNS, float64(*s.EnergyCounterJoules)}
+		d.counterPower(now, idle, again)
+		if d.counter.n > 0 && now.value < d.counter.before.value && !again {
+			d.counter.fell = true
+		}
+		d.counter.add(now, idle, func(a, b moment) float64 { return b.value - a.value })
 	}
 	if s.PowerW != nil {
 		d.power.add(moment{s.TSUnixNS, float64(*s.PowerW)}, idle, func(a, b moment) float64 {
 			return (a.value + b.value) / 2 * time.Duration(b.ts-a.ts).Seconds()
 		})
 	}
-	d.keep(s)
+	d.keep(s, idle)
 }
 
 // cover accounts for the time since the sample before.
@@ -133,6 +159,10 @@ func (d *device) cover(s *record.Sample) {
 		return
 	}
 	d.time += max(dt, 0)
+	if d.idle {
+		d.idly += max(dt, 0)
+		return
+	}
 	if d.last.Throttle == "" {
 		return
 	}
@@ -158,7 +188,16 @@ func (m *meter) add(now moment, idle bool, between func(a, b moment) float64) {
 	m.all.add(part)
 	if wasIdle {
 		m.idly.add(part)
+		m.busy, m.after = 0, true
+		return
 	}
+	m.busy++
+	m.worked = m.worked || m.busy > 1 || m.after && idle
+}
+
+// unmarked is the energy of the time that is not marked idle.
+func (m *meter) unmarked() stretch {
+	return stretch{m.all.time - m.idly.time, m.all.joules - m.idly.joules}
 }
 
 func (s *stretch) add(part stretch) {
@@ -168,33 +207,44 @@ func (s *stretch) add(part stretch) {
 
 func (s stretch) watts() units.Watts { return units.Joules(s.joules).Over(s.time) }
 
-// counterPower takes power from the counter where enough time has passed.
-func (d *device) counterPower(now moment) {
-	dt := time.Duration(now.ts - d.anchor.ts)
-	if d.counter.n == 1 || now.value < d.anchor.value {
-		d.anchor = now
+// counterPower takes power from the counter where enough time has passed, before the counter takes the reading in. again says
+// that another recording begins.
+func (d *device) counterPower(now moment, idle, again bool) {
+	before, dt := d.counter.before, time.Duration(now.ts-d.steps.from.ts)
+	d.steps.idle = d.steps.idle || d.counter.idle
+	switch {
+	case d.counter.n == 0:
+		return
+	case again || now.value < before.value || d.counter.idle && !idle: // what ends here is not of what begins
+		d.steps = steps{}
+		return
+	case now.value == before.value && (!d.steps.begun || dt < 2*counterSpan):
+		return // between two of its updates, nobody knows where
+	case !d.steps.begun:
+		d.steps = steps{from: now, begun: true, idle: idle}
+		return
+	case dt < counterSpan:
 		return
 	}
-	if dt < counterSpan {
-		return
-	}
-	d.fromCounter = units.Ptr(units.Joules(now.value - d.anchor.value).Over(dt))
-	d.anchor = now
-	if d.power.n == 0 {
+	d.fromCounter = units.Ptr(units.Joules(now.value - d.steps.from.value).Over(dt))
+	if d.power.n == 0 && !d.steps.idle {
 		raise(&d.peak, d.fromCounter)
 	}
+	d.steps = steps{from: now, begun: true, idle: idle}
 }
 
 // keep takes the readings that stand for themselves.
-func (d *device) keep(s *record.Sample) {
-	raise(&d.peak, s.PowerW)
-	raise(&d.peakAvg, s.PowerAvgW)
+func (d *device) keep(s *record.Sample, idle bool) {
+	if !idle {
+		raise(&d.peak, s.PowerW)
+		raise(&d.peakAvg, s.PowerAvgW)
+	}
 	raise(&d.peakTemp, s.TempC)
 	raise(&d.peakMem, s.MemUsedBytes)
 	if s.TempC != nil {
 		d.temp.add(float64(*s.TempC))
 	}
-	if s.UtilPct != nil {
+	if s.UtilPct != nil && !idle {
 		d.util.add(float64(*s.UtilPct))
 	}
 	carry(&d.last, s)
@@ -220,7 +270,7 @@ func meanOf[T ~float64](m mean) *T {
 // figures are what the readings so far come to.
 func (d *device) figures(marked bool) Device {
 	f := Device{Host: d.host, Source: d.source, Name: d.name, Estimated: d.source == record.SourceCPUEstimate,
-		Samples: d.samples, SpanS: d.time.Seconds(), Gaps: d.gaps, GapS: d.gap.Seconds(),
+		Samples: d.samples, SpanS: (d.time - d.idly).Seconds(), IdleS: d.idly.Seconds(), Gaps: d.gaps, GapS: d.gap.Seconds(),
 		PeakW: d.peak, Reasons: maps.Clone(d.throttle),
 		MeanTempC: meanOf[units.Celsius](d.temp), PeakTempC: d.peakTemp, MeanUtilPct: meanOf[units.Percent](d.util),
 		PeakMem: d.peakMem, PowerW: d.powerNow(), Last: d.last, ReadUnix: d.before.ts}
@@ -232,22 +282,35 @@ func (d *device) figures(marked bool) Device {
 	}
 	m := &d.counter
 	switch {
-	case m.all.time > 0:
+	case m.all.time > 0 && !m.fell:
 		f.Method = Counter
-		if d.power.all.time > 0 {
-			f.Integrated = units.Ptr(units.Joules(d.power.all.joules))
+		if part := d.power.unmarked(); part.time > 0 {
+			f.Integrated = units.Ptr(units.Joules(part.joules))
 		}
 	case d.power.all.time > 0:
 		m, f.Method = &d.power, Integrated
 	default:
 		return f
 	}
-	f.EnergyJ, f.MeanW = units.Ptr(units.Joules(m.all.joules)), units.Ptr(m.all.watts())
-	if marked && m.idly.time > 0 {
-		f.IdleW = units.Ptr(m.idly.watts())
-		f.MarginalJ = units.Ptr(units.Joules(m.all.joules-m.idly.joules) - f.IdleW.For(m.all.time-m.idly.time))
-	}
+	f.energy(m, marked)
 	return f
+}
+
+// energy is what a meter says.
+func (f *Device) energy(m *meter, marked bool) {
+	f.AllJ = units.Ptr(units.Joules(m.all.joules))
+	if m.idly.time > 0 {
+		f.IdleJ, f.IdleW = units.Ptr(units.Joules(m.idly.joules)), units.Ptr(m.idly.watts())
+	}
+	if marked && !m.worked { // the recording ended before there was anything but idleness
+		f.Integrated, f.PeakW = nil, nil
+		return
+	}
+	part := m.unmarked()
+	f.EnergyJ, f.MeanW = units.Ptr(units.Joules(part.joules)), units.Ptr(part.watts())
+	if f.IdleW != nil {
+		f.MarginalJ = units.Ptr(*f.EnergyJ - f.IdleW.For(part.time))
+	}
 }
 
 // tellsThrottling reports whether an empty throttle of a device means that it is not throttled: most sources cannot tell.

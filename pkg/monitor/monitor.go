@@ -20,6 +20,7 @@ type Monitor struct {
 	recorder recorder
 	idle     bool // between EventIdleBegin and EventIdleEnd
 	marked   bool // there was such an event
+	idleTime time.Duration
 }
 
 // deviceKey names a device of a source of a host.
@@ -39,6 +40,9 @@ func (m *Monitor) Add(samples ...record.Sample) {
 
 func (m *Monitor) add(s *record.Sample) {
 	if s.Source == record.SourceRecorder {
+		if m.idle {
+			m.idleTime += max(time.Duration(s.TSUnixNS-m.recorder.last), 0)
+		}
 		m.recorder.add(s)
 		switch s.Event {
 		case record.EventIdleBegin:
@@ -54,7 +58,7 @@ func (m *Monitor) add(s *record.Sample) {
 		d = newDevice(s, m.idle)
 		m.devices[key] = d
 	}
-	d.add(s, m.idle)
+	d.add(s, m.idle, m.recorder.restarts)
 }
 
 // Snapshot is the figures at one moment.
@@ -62,13 +66,14 @@ type Snapshot struct {
 	Devices  []Device `json:"devices"` // in order of device and source, processors and graphics first
 	Recorder Recorder `json:"recorder"`
 	Marked   bool     `json:"idle_windows"` // idle windows were marked, so that marginal energy is known
+	IdleS    float64  `json:"idle_s"`       // their time
 }
 
 // Snapshot returns the figures so far.
 func (m *Monitor) Snapshot() Snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := Snapshot{Recorder: m.recorder.figures(), Marked: m.marked}
+	s := Snapshot{Recorder: m.recorder.figures(), Marked: m.marked, IdleS: m.idleTime.Seconds()}
 	for _, d := range m.devices {
 		s.Devices = append(s.Devices, d.figures(m.marked))
 	}

@@ -79,12 +79,14 @@ func TestFiguresOfADevice(t *testing.T) {
 		t.Fatalf("saw %d devices, want one: the recorder is none", len(s.Devices))
 	}
 	d := s.Devices[0]
-	near(t, "energy", d.EnergyJ, 10*4+50*2)
+	near(t, "energy", d.EnergyJ, 10*2+50*2)
+	near(t, "idle energy", d.IdleJ, 10*2)
+	near(t, "all energy", d.AllJ, 140)
 	near(t, "marginal energy", d.MarginalJ, 2*40)
-	if d.Integrated == nil || math.Abs(float64(*d.Integrated)-140) > 4 {
-		t.Errorf("integrated: saw %s J, want about 140", units.G4Ptr(d.Integrated))
+	if d.Integrated == nil || math.Abs(float64(*d.Integrated)-120) > 4 {
+		t.Errorf("integrated: saw %s J, want about 120", units.G4Ptr(d.Integrated))
 	}
-	if *d.IdleW != 10 || *d.PeakW != 50 || math.Abs(float64(*d.MeanW)-140.0/6) > 1e-6 || d.Method != Counter {
+	if *d.IdleW != 10 || *d.PeakW != 50 || math.Abs(float64(*d.MeanW)-30) > 1e-6 || d.Method != Counter {
 		t.Errorf("saw %v W idle, %v W peak, %v W mean by %s", *d.IdleW, *d.PeakW, *d.MeanW, d.Method)
 	}
 	if d.ThrottledS == nil || math.Abs(*d.ThrottledS-1) > 1e-6 || math.Abs(d.Device.Reasons["thermal"]-1) > 1e-6 || d.Last.Throttle != "" {
@@ -96,7 +98,7 @@ func TestFiguresOfADevice(t *testing.T) {
 	if d.Grade.Grade != record.GradeC || d.Estimated || len(d.Grade.Reasons) == 0 { // it was throttled
 		t.Errorf("saw grade %s (%v), want C", d.Grade.Grade, d.Grade.Reasons)
 	}
-	if d.Gaps != 0 || d.Samples != 121 || math.Abs(d.SpanS-6) > 1e-6 {
+	if d.Gaps != 0 || d.Samples != 121 || math.Abs(d.SpanS-4) > 1e-6 || math.Abs(d.IdleS-2) > 1e-6 || s.IdleS != 2 {
 		t.Errorf("saw %d gaps, %d samples over %v s", d.Gaps, d.Samples, d.SpanS)
 	}
 }
@@ -162,20 +164,83 @@ func TestGaps(t *testing.T) {
 		s.PowerW = units.Ptr(units.Watts(20))
 		m.Add(s)
 	}
-	for i, joules := range []float64{0, 5, 10, 1, 6} {
-		s := at(time.Duration(i)*100*time.Millisecond, "rapl", "cpu:0")
-		s.EnergyCounterJoules = units.Ptr(units.Joules(joules))
-		m.Add(s)
-	}
 	devices := m.Snapshot().Devices
-	cpu, system := devices[0], devices[1]
+	system := devices[0]
 	if system.Name != "system" || system.Gaps != 1 || math.Abs(system.GapS-4.7) > 1e-9 || math.Abs(system.SpanS-0.4) > 1e-9 {
 		t.Errorf("saw %+v", system)
 	}
 	near(t, "integrated", system.EnergyJ, 8)
-	near(t, "counted", cpu.EnergyJ, 15)
-	if *cpu.PowerW != 50 || *cpu.PeakW != 50 {
-		t.Errorf("power from the counter: saw %v W, peak %v W, want 50", *cpu.PowerW, *cpu.PeakW)
+}
+
+// counted are readings of a counter, one every 500 ms after offset, each behind a row of a recorder that began at begin.
+func counted(m *Monitor, begin, offset time.Duration, joules ...float64) {
+	for i, j := range joules {
+		now := offset + time.Duration(i)*500*time.Millisecond
+		row := own(now, "")
+		row.CPUTimeNS, row.Wakeups = units.Ptr(int64(now-begin)/100), units.Ptr(int64(now-begin)/int64(time.Millisecond))
+		s := at(now, "rapl", "cpu:0")
+		s.EnergyCounterJoules = units.Ptr(units.Joules(j))
+		m.Add(row, s)
+	}
+}
+
+// A counter that falls was set back, and how far it had risen is not known, unless another recording begins there.
+func TestCounterFalls(t *testing.T) {
+	m := New()
+	counted(m, 0, 0, 0, 5, 10, 1, 6)
+	if d := m.Snapshot().Devices[0]; d.EnergyJ != nil || d.MeanW != nil || d.Method != "" {
+		t.Errorf("set back: saw %s J by %s, want none", units.G4Ptr(d.EnergyJ), d.Method)
+	}
+	for i := range 5 {
+		s := at(10*time.Second+time.Duration(i)*time.Second, "rapl", "cpu:0")
+		s.PowerW = units.Ptr(units.Watts(10))
+		m.Add(s)
+	}
+	d := m.Snapshot().Devices[0]
+	near(t, "integrated", d.EnergyJ, 40)
+	if d.Method != Integrated {
+		t.Errorf("saw energy by %s", d.Method)
+	}
+	m = New()
+	counted(m, 0, 0, 0, 5, 10)
+	counted(m, 2*time.Second, 2*time.Second, 0, 5, 10)
+	near(t, "two recordings", m.Snapshot().Devices[0].EnergyJ, 20)
+}
+
+// The steps of a counter are no peaks: 100 W, renewed every 100 ms and read every 47 ms.
+func TestPeakOfACounter(t *testing.T) {
+	for length, want := range map[time.Duration]float64{20 * time.Second: 100, 900 * time.Millisecond: 0} {
+		m := New()
+		for now := time.Duration(0); now <= length; now += 47 * time.Millisecond {
+			s := at(now, "nvml", "gpu:0")
+			s.EnergyCounterJoules = units.Ptr(units.Joules(100 * now.Truncate(100*time.Millisecond).Seconds()))
+			m.Add(s)
+		}
+		d := m.Snapshot().Devices[0]
+		if saw := d.PeakW; (saw != nil) != (want > 0) || saw != nil && math.Abs(float64(*saw)-want) > 5 {
+			t.Errorf("%s: saw %s W, want %g", length, units.G4Ptr(saw), want)
+		}
+	}
+}
+
+// A recording that was interrupted in its first idle window knows idle power and nothing else.
+func TestNothingButIdleness(t *testing.T) {
+	m, g := New(), NewGrader()
+	for i := range 41 {
+		now := time.Duration(i) * 50 * time.Millisecond
+		row := own(now, map[int]string{1: record.EventIdleBegin, 40: record.EventIdleEnd}[i])
+		s := at(now+time.Microsecond, "nvml", "gpu:0")
+		s.PowerW, s.EnergyCounterJoules = units.Ptr(units.Watts(60)), units.Ptr(units.Joules(3*i))
+		for _, s := range []record.Sample{row, s} {
+			m.Add(s)
+			g.Add(&s)
+		}
+	}
+	d := Summarize(m, g).Devices[0]
+	near(t, "idle", d.IdleJ, 39*3)
+	if d.MarginalJ != nil || d.EnergyJ != nil || d.MeanW != nil || d.PeakW != nil || d.Grade.Grade != "" || *d.IdleW != 60 {
+		t.Errorf("saw %s J, marginal %s J, grade %q, idle %s W", units.G4Ptr(d.EnergyJ), units.G4Ptr(d.MarginalJ), d.Grade.Grade,
+			units.G4Ptr(d.IdleW))
 	}
 }
 

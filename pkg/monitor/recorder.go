@@ -46,6 +46,7 @@ type recorder struct {
 	cpuBefore      *int64
 	wakeups        int64
 	wakeupsBefore  *int64
+	restarts       int // recordings that began behind the first
 	offset         *int64
 	steps          time.Duration
 }
@@ -67,6 +68,10 @@ func (r *recorder) add(s *record.Sample) {
 		r.took.add(time.Duration(*s.SweepNS))
 		r.tookSum += time.Duration(*s.SweepNS)
 		r.tookNow = s.SweepNS
+	}
+	if r.wakeupsBefore != nil && s.Wakeups != nil && *s.Wakeups < *r.wakeupsBefore ||
+		r.cpuBefore != nil && s.CPUTimeNS != nil && *s.CPUTimeNS < *r.cpuBefore {
+		r.restarts++
 	}
 	r.cpu += time.Duration(rise(&r.cpuBefore, s.CPUTimeNS))
 	r.wakeups += rise(&r.wakeupsBefore, s.Wakeups)

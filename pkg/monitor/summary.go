@@ -17,6 +17,7 @@ type Summary struct {
 	Recorder Recorder        `json:"recorder"`
 	Devices  []DeviceSummary `json:"devices"`
 	Marked   bool            `json:"idle_windows"`
+	IdleS    float64         `json:"idle_s"` // in which the machine was left alone; no part of energy, mean, peak and busy
 }
 
 // DeviceSummary is the figures of a device with the grade of its energy; without energy there is none.
@@ -28,7 +29,7 @@ type DeviceSummary struct {
 // Summarize is the summary of what a Monitor and a Grader have seen.
 func Summarize(m *Monitor, g *Grader) Summary {
 	snap, grade := m.Snapshot(), g.Finish()
-	s := Summary{Recorder: snap.Recorder, Marked: snap.Marked}
+	s := Summary{Recorder: snap.Recorder, Marked: snap.Marked, IdleS: snap.IdleS}
 	for i := range snap.Devices {
 		d := DeviceSummary{Device: snap.Devices[i]}
 		if d.EnergyJ != nil {
@@ -54,7 +55,7 @@ func (s Summary) WriteText(w io.Writer) error {
 	state := table.Table{Columns: []string{"device", "source", "samples", "gaps", "temp mean", "temp peak", "busy", "memory peak"},
 		RightAlign: []bool{false, false, true, true, true, true, true, true}}
 	for i := range s.Devices {
-		if d := &s.Devices[i]; d.EnergyJ != nil || d.PeakW != nil {
+		if d := &s.Devices[i]; d.EnergyJ != nil || d.PeakW != nil || d.IdleW != nil {
 			power.Rows = append(power.Rows, d.powerRow(s.Marked))
 		}
 		if row := s.Devices[i].stateRow(); row != nil {
@@ -74,6 +75,11 @@ func (s Summary) WriteText(w io.Writer) error {
 			return err
 		}
 		if err := t.WriteText(w); err != nil {
+			return err
+		}
+	}
+	if s.Marked {
+		if _, err := fmt.Fprintf(w, "\nwithout the %s in which the machine was left alone\n", span(s.IdleS)); err != nil {
 			return err
 		}
 	}
