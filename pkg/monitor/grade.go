@@ -18,8 +18,11 @@ type Grade struct {
 }
 
 // Grader grades the energy of each device that has power. It takes samples in order of time and holds some ten seconds of
-// them: a recording is graded in parts, and has the grade of its worst part.
-type Grader struct{ devices map[deviceKey]*graded }
+// them: a recording is graded in parts, and has the grade of its worst part. Time that is marked idle is none of it.
+type Grader struct {
+	devices map[deviceKey]*graded
+	idle    bool
+}
 
 // The length of a part: so long, and of so many samples. A part is graded once readings lie so far behind its end that they
 // show what the device renewed there. The same time at both ends of a recording is a part whose bound counts but whose grade
@@ -38,6 +41,8 @@ type graded struct {
 	start   int64           // of the part
 	fresh   int             // samples since
 	begun   bool            // the first edge is behind
+	idle    bool            // what comes is marked idle
+	until   int64           // where the part ends that is complete when what follows it has been read; 0 for none
 	grade   Grade
 	bound   units.Joules
 	unbound bool // of a part there is no bound
@@ -48,16 +53,24 @@ func NewGrader() *Grader { return &Grader{devices: map[deviceKey]*graded{}} }
 
 // Add takes a sample in.
 func (g *Grader) Add(s *record.Sample) {
+	if s.Source == record.SourceRecorder {
+		g.mark(s)
+		return
+	}
 	if s.PowerW == nil && s.EnergyCounterJoules == nil && s.PowerAvgW == nil {
 		return
 	}
 	key := deviceKey{s.Host, s.Source, s.Device}
 	d := g.devices[key]
 	if d == nil {
-		d = &graded{start: s.TSUnixNS}
+		d = &graded{start: s.TSUnixNS, idle: g.idle}
 		g.devices[key] = d
 	}
 	d.samples = append(d.samples, *s)
+	if d.idle {
+		d.rest(s.TSUnixNS)
+		return
+	}
 	d.fresh++
 	switch since := s.TSUnixNS - d.start; {
 	case !d.begun && since >= 2*int64(edgeLength):
@@ -68,6 +81,50 @@ func (g *Grader) Add(s *record.Sample) {
 	case d.fresh > partSamples && since >= int64(partLength+edgeLength):
 		d.part(s.TSUnixNS-int64(edgeLength), false)
 	}
+}
+
+// mark begins or ends an idle window of all devices.
+func (g *Grader) mark(s *record.Sample) {
+	if s.Event != record.EventIdleBegin && s.Event != record.EventIdleEnd {
+		return
+	}
+	g.idle = s.Event == record.EventIdleBegin
+	for key, d := range g.devices {
+		switch {
+		case key.host != s.Host || d.idle == g.idle:
+		case g.idle:
+			d.idle, d.until = true, s.TSUnixNS
+		default:
+			d.complete()
+			d.idle, d.begun, d.start, d.fresh = false, true, s.TSUnixNS, 0
+		}
+	}
+}
+
+// rest keeps of idle time what tells of the parts on both sides of it.
+func (d *graded) rest(now int64) {
+	if d.until > 0 && now < d.until+int64(edgeLength) {
+		return
+	}
+	d.complete()
+	d.forget(now - int64(energy.MaxGap))
+}
+
+// complete grades the part before an idle window. One without readings is the moment between a recording's begin and its mark.
+func (d *graded) complete() {
+	if d.until > 0 && d.fresh > 1 {
+		d.part(d.until, d.until-d.start <= int64(edgeLength) && d.grade.Grade != "")
+	}
+	d.until = 0
+}
+
+// forget drops the samples before a moment, but not the last two, from which what follows is integrated.
+func (d *graded) forget(before int64) {
+	keep := slices.IndexFunc(d.samples, func(s record.Sample) bool { return s.TSUnixNS >= before })
+	if keep < 0 {
+		keep = len(d.samples)
+	}
+	d.samples = slices.Delete(d.samples, 0, max(min(keep, len(d.samples)-2), 0))
 }
 
 // part grades what there is since the part before; of an edge only the bound counts.
@@ -95,7 +152,7 @@ func (d *graded) part(end int64, edge bool) {
 
 // finish grades what is left.
 func (d *graded) finish() {
-	if d.fresh < 2 {
+	if d.complete(); d.idle || d.fresh < 2 {
 		return
 	}
 	last := d.samples[len(d.samples)-1].TSUnixNS

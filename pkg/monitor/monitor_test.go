@@ -131,6 +131,27 @@ func TestEstimateIsGradeD(t *testing.T) {
 	}
 }
 
+// What a device draws while it is left alone is no part of its grade, and a window between marks has readings on both sides.
+func TestIdleTimeIsNotGraded(t *testing.T) {
+	g := NewGrader()
+	for now, i := time.Duration(0), 0; now <= 40*time.Second; now, i = now+47*time.Millisecond, i+1 {
+		row := own(now, map[int]string{1: record.EventIdleBegin, 220: record.EventIdleEnd, 700: record.EventIdleBegin}[i])
+		s := at(now+time.Microsecond, "nvml", "gpu:0")
+		renewed := now.Truncate(100 * time.Millisecond)
+		s.EnergyCounterJoules = units.Ptr(units.Joules(200 * renewed.Seconds()))
+		s.PowerW = units.Ptr(units.Watts(200 + 2*math.Sin(renewed.Seconds())))
+		if i < 200 || i > 720 {
+			s.PowerW, s.Throttle = units.Ptr(units.Watts(700)), "power"
+		}
+		g.Add(&row)
+		g.Add(&s)
+	}
+	grade := g.Finish()(&Device{Host: "h", Source: "nvml", Name: "gpu:0"})
+	if grade.Grade != record.GradeA || grade.ErrorJ == nil || float64(*grade.ErrorJ) > 100 {
+		t.Errorf("saw %s, %v, bound %s", grade.Grade, grade.Reasons, units.G4Ptr(grade.ErrorJ))
+	}
+}
+
 // An estimate that stopped for a while stays one, and without energy there is nothing to grade.
 func TestGradeWithoutEnergy(t *testing.T) {
 	m, g := New(), NewGrader()
