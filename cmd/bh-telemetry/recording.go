@@ -28,13 +28,13 @@ type recording struct {
 
 	rec     *telemetry.Recorder
 	out     target
-	figures *monitor.Monitor // nil unless they are served
+	figures *monitor.Monitor // what is served, and what the end of a recording tells
 	mu      sync.Mutex       // of draining: a scrape does it too
 	failed  error            // of out, to which then nothing more is written
 }
 
 func newRecording(opt recordOptions, args []string, s cli.Streams) *recording {
-	return &recording{opt: opt, args: args, streams: s}
+	return &recording{opt: opt, args: args, streams: s, figures: monitor.New()}
 }
 
 func (r *recording) note(format string, a ...any) {
@@ -76,7 +76,20 @@ func (r *recording) run(ctx context.Context) error {
 	for _, f := range r.rec.Stop() {
 		r.note("warning: %v", f)
 	}
-	return firstOf(ended, errors.Join(r.flush(), set.Close(), r.out.finish(context.WithoutCancel(ctx))))
+	flushed := r.flush()
+	r.warnStopped()
+	return firstOf(ended, errors.Join(flushed, set.Close(), r.out.finish(context.WithoutCancel(ctx))))
+}
+
+// warnStopped tells of sources that gave no more readings some time before the end.
+func (r *recording) warnStopped() {
+	told := map[string]bool{}
+	for _, d := range r.figures.Snapshot().Devices {
+		if d.StoppedS > 0 && !told[d.Source] {
+			told[d.Source] = true
+			r.note("warning: source %s gave its last reading of %s %.3g s before the end", d.Source, d.Name, d.StoppedS)
+		}
+	}
 }
 
 // firstOf is the command's exit code before a failure of the recording, but both are told.
@@ -102,7 +115,6 @@ func (r *recording) serve(ctx context.Context) (server, error) {
 	if r.opt.Metrics == "" {
 		return server{}, nil
 	}
-	r.figures = monitor.New()
 	s, err := r.figures.Serve(ctx, r.opt.Metrics, func() { _ = r.flush() }) // a failure is told when the recording ends
 	if err != nil {
 		return server{}, err
@@ -166,9 +178,7 @@ func (r *recording) flush() error {
 		return nil // not begun
 	}
 	samples := r.rec.Drain()
-	if r.figures != nil {
-		r.figures.Add(samples...)
-	}
+	r.figures.Add(samples...)
 	if r.failed == nil {
 		r.failed = r.out.append(samples)
 	}

@@ -22,6 +22,7 @@ type Device struct {
 	IdleS     float64 `json:"idle_s"` // the same of idle windows
 	Gaps      int64   `json:"gaps"`   // times that readings stayed out, and for how long together
 	GapS      float64 `json:"gap_s"`
+	StoppedS  float64 `json:"stopped_s"` // of that, how long before the recorder's last row the readings ended for good
 
 	// Of the span; of a recording in which nothing but idle windows is, there is none.
 	EnergyJ    *units.Joules `json:"energy_joules"`            // the counter's rise, else integrated power
@@ -267,13 +268,16 @@ func meanOf[T ~float64](m mean) *T {
 	return units.Ptr(T(m.sum / float64(m.n)))
 }
 
-// figures are what the readings so far come to.
-func (d *device) figures(marked bool) Device {
+// figures are what the readings so far come to; end is the last row of the recorder.
+func (d *device) figures(marked bool, end int64) Device {
 	f := Device{Host: d.host, Source: d.source, Name: d.name, Estimated: d.source == record.SourceCPUEstimate,
 		Samples: d.samples, SpanS: (d.time - d.idly).Seconds(), IdleS: d.idly.Seconds(), Gaps: d.gaps, GapS: d.gap.Seconds(),
 		PeakW: d.peak, Reasons: maps.Clone(d.throttle),
 		MeanTempC: meanOf[units.Celsius](d.temp), PeakTempC: d.peakTemp, MeanUtilPct: meanOf[units.Percent](d.util),
 		PeakMem: d.peakMem, PowerW: d.powerNow(), Last: d.last, ReadUnix: d.before.ts}
+	if stopped := d.stopped(end); stopped > 0 {
+		f.Gaps, f.GapS, f.StoppedS = f.Gaps+1, f.GapS+stopped.Seconds(), stopped.Seconds()
+	}
 	if tellsThrottling(d.source, d.name) || len(d.throttle) > 0 {
 		f.ThrottledS = units.Ptr(d.throttled.Seconds())
 	}
@@ -294,6 +298,15 @@ func (d *device) figures(marked bool) Device {
 	}
 	f.energy(m, marked)
 	return f
+}
+
+// stopped is how long before the end the readings stopped, 0 where they did not. Those of processes end with the processes.
+func (d *device) stopped(end int64) time.Duration {
+	since := time.Duration(end - d.before.ts)
+	if d.samples < 2 || d.name == record.DeviceProcesses || since <= stopAfter(d.time/time.Duration(d.samples-1)) {
+		return 0
+	}
+	return since
 }
 
 // energy is what a meter says.

@@ -176,6 +176,14 @@ func (g *Grade) estimate() {
 	*g = Grade{Grade: record.GradeD, Reasons: append([]string{energy.Estimated}, reasons...)}
 }
 
+// gap takes from the grade what readings cost that ended before the recording did.
+func (g *Grade) gap() {
+	g.Grade = max(g.Grade, record.GradeC)
+	if !slices.Contains(g.Reasons, energy.Gap) {
+		g.Reasons = append(g.Reasons, energy.Gap)
+	}
+}
+
 // Finish grades what is left and returns the grade of a device.
 func (g *Grader) Finish() func(d *Device) Grade {
 	out := map[deviceKey]Grade{}

@@ -21,13 +21,14 @@ type Monitor struct {
 	idle     bool // between EventIdleBegin and EventIdleEnd
 	marked   bool // there was such an event
 	idleTime time.Duration
+	ends     map[string]int64 // the last row of each host's recorder
 }
 
 // deviceKey names a device of a source of a host.
 type deviceKey struct{ host, source, device string }
 
 // New is a Monitor without figures.
-func New() *Monitor { return &Monitor{devices: map[deviceKey]*device{}} }
+func New() *Monitor { return &Monitor{devices: map[deviceKey]*device{}, ends: map[string]int64{}} }
 
 // Add takes samples in.
 func (m *Monitor) Add(samples ...record.Sample) {
@@ -44,6 +45,7 @@ func (m *Monitor) add(s *record.Sample) {
 			m.idleTime += max(time.Duration(s.TSUnixNS-m.recorder.last), 0)
 		}
 		m.recorder.add(s)
+		m.ends[s.Host] = max(m.ends[s.Host], s.TSUnixNS)
 		switch s.Event {
 		case record.EventIdleBegin:
 			m.idle, m.marked = true, true
@@ -75,7 +77,7 @@ func (m *Monitor) Snapshot() Snapshot {
 	defer m.mu.Unlock()
 	s := Snapshot{Recorder: m.recorder.figures(), Marked: m.marked, IdleS: m.idleTime.Seconds()}
 	for _, d := range m.devices {
-		s.Devices = append(s.Devices, d.figures(m.marked))
+		s.Devices = append(s.Devices, d.figures(m.marked, m.ends[d.host]))
 	}
 	slices.SortFunc(s.Devices, func(a, b Device) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Host, b.Host), compareNames(a.Name, b.Name),
@@ -83,6 +85,10 @@ func (m *Monitor) Snapshot() Snapshot {
 	})
 	return s
 }
+
+// stopAfter is how long before the end of a recording the last reading of a device lies at most for the device to have gone on
+// until then.
+func stopAfter(mean time.Duration) time.Duration { return max(time.Second, 10*mean) }
 
 // gapAfter is how long the time between two readings of a device is at most for what lies between to be taken as known:
 // five times the mean so far, and no less than a second.

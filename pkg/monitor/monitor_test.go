@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"math"
+	"slices"
 	"testing"
 	"time"
 
@@ -202,6 +203,43 @@ func counted(m *Monitor, begin, offset time.Duration, joules ...float64) {
 		s := at(now, "rapl", "cpu:0")
 		s.EnergyCounterJoules = units.Ptr(units.Joules(j))
 		m.Add(row, s)
+	}
+}
+
+// A device whose readings end before the recording does has a gap there, but not one that is only read rarely.
+func TestReadingsThatStop(t *testing.T) {
+	m, g := New(), NewGrader()
+	for i := range 601 {
+		now := time.Duration(i) * 100 * time.Millisecond
+		samples := []record.Sample{own(now, "")}
+		add := func(source, device string) {
+			s := at(now, source, device)
+			s.PowerW, s.EnergyCounterJoules = units.Ptr(units.Watts(20)), units.Ptr(units.Joules(2*i))
+			samples = append(samples, s)
+		}
+		add("nvml", "gpu:0")
+		if i < 300 {
+			add("nvml", "gpu:1")
+			add(record.SourceCPUEstimate, "cpu")
+			samples = append(samples, at(now, "proc", record.DeviceProcesses))
+		}
+		if i%50 == 0 && i <= 550 {
+			add("meter", "meter:wall")
+		}
+		for _, s := range samples {
+			m.Add(s)
+			g.Add(&s)
+		}
+	}
+	for _, d := range Summarize(m, g).Devices {
+		stopped := d.Name == "gpu:1" || d.Name == "cpu"
+		if d.Gaps > 0 != stopped || stopped && (math.Abs(d.StoppedS-30.1) > 1e-9 || d.GapS != d.StoppedS) {
+			t.Errorf("%s: saw %d gaps, %v s, stopped for %v s", d.Name, d.Gaps, d.GapS, d.StoppedS)
+		}
+		want := map[string]record.Grade{"gpu:0": record.GradeA, "gpu:1": record.GradeC, "cpu": record.GradeD}[d.Name]
+		if want != "" && d.Grade.Grade != want || stopped && !slices.Contains(d.Grade.Reasons, energy.Gap) {
+			t.Errorf("%s: saw grade %s, %v, want %s", d.Name, d.Grade.Grade, d.Grade.Reasons, want)
+		}
 	}
 }
 

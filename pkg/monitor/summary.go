@@ -34,6 +34,9 @@ func Summarize(m *Monitor, g *Grader) Summary {
 		d := DeviceSummary{Device: snap.Devices[i]}
 		if d.EnergyJ != nil {
 			d.Grade = grade(&d.Device)
+			if d.StoppedS > 0 {
+				d.Grade.gap()
+			}
 		}
 		s.Devices = append(s.Devices, d)
 	}
