@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -21,7 +22,7 @@ import (
 // calibrateFlags are the doctor's that belong to --calibrate.
 func calibrateFlags() []urfave.Flag {
 	return []urfave.Flag{
-		&urfave.BoolFlag{Name: "calibrate", Usage: "measure this machine's memory bandwidth and FLOP rate instead (some 10 seconds)"},
+		&urfave.BoolFlag{Name: "calibrate", Usage: "measure this machine's memory bandwidth and FLOP rate instead (some 20 seconds)"},
 		&urfave.PathFlag{Name: "output", Aliases: []string{"o"}, Usage: "with --calibrate: write it to `FILE`, in a results folder " + roofline.FileName},
 		&urfave.IntFlag{Name: "threads", Usage: "with --calibrate: threads `N`, as many as the runs have; 0: all physical cores"},
 		&urfave.StringFlag{Name: "host", Usage: "with --calibrate: `NAME` of this machine, as of the runs; default: a pseudonym"},
@@ -41,6 +42,9 @@ func onlyCalibrating(c *urfave.Context) error {
 
 // calibration measures the machine, writes the record where a file is named, and shows it.
 func calibration(c *urfave.Context, s cli.Streams) error {
+	if c.NArg() > 0 {
+		return cli.BadInputf("doctor --calibrate: saw %q, want flags alone", c.Args().First())
+	}
 	threads := c.Int("threads")
 	if threads < 0 || threads > maxThreads {
 		return cli.BadInputf("--threads: saw %d, want 0 to %d", threads, maxThreads)
@@ -49,6 +53,9 @@ func calibration(c *urfave.Context, s cli.Streams) error {
 		threads = manifest.PhysicalCores("/")
 	}
 	output := c.Path("output")
+	if c.IsSet("output") && output == "" {
+		return cli.BadInputf("--output: saw an empty name, want a file such as %s", roofline.FileName)
+	}
 	if output != "" {
 		if err := atomicfile.Check(output); err != nil {
 			return cli.BadInput(err)
@@ -60,6 +67,9 @@ func calibration(c *urfave.Context, s cli.Streams) error {
 		o.Say = func(kernel string) { fmt.Fprintf(s.Err, "bh-run: measuring %s\n", kernel) }
 	}
 	found, err := calibrate.Run(c.Context, o)
+	if errors.Is(err, context.Canceled) {
+		return &cli.Error{Code: cli.ExitInterrupted, Err: errors.New("interrupted: the calibration is not finished, and nothing was written")}
+	}
 	if err != nil {
 		return err
 	}
@@ -98,7 +108,7 @@ func showCalibration(w io.Writer, c *roofline.Calibration) error {
 		cache = c.LastLevelCacheBytes.String()
 	}
 	var text strings.Builder
-	fmt.Fprintf(&text, "\n%s, %d threads; last-level cache %s, arrays of %s\n", orUnknown(c.Processor), c.Threads, cache, c.ArrayBytes)
+	fmt.Fprintf(&text, "\n%s, %s; last-level cache %s, arrays of %s\n", orUnknown(c.Processor), threadCount(c.Threads), cache, c.ArrayBytes)
 	if c.BandwidthBytesPerS != nil {
 		fmt.Fprintf(&text, "memory bandwidth: %s GB/s (%s)\n", giga(*c.BandwidthBytesPerS), c.BandwidthMethod)
 	}
@@ -107,11 +117,21 @@ func showCalibration(w io.Writer, c *roofline.Calibration) error {
 	} else {
 		fmt.Fprintf(&text, "FLOP rate:        not measured: %s\n", c.FLOPAbsent)
 	}
+	if c.FLOPPerS != nil {
+		fmt.Fprintln(&text, "The FLOP rate is what ONNX Runtime's matrix product reaches here; another library may reach more.")
+	}
 	for _, warning := range c.Warnings {
 		fmt.Fprintf(&text, "warning: %s\n", warning)
 	}
 	_, err := io.WriteString(w, text.String())
 	return err
+}
+
+func threadCount(n int) string {
+	if n == 1 {
+		return "1 thread"
+	}
+	return fmt.Sprintf("%d threads", n)
 }
 
 func orUnknown(name string) string {

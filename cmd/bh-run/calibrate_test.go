@@ -2,6 +2,9 @@ package main
 
 import (
 	"bytes"
+	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -16,6 +19,8 @@ func TestFlagsOfCalibrationNeedIt(t *testing.T) {
 		{"-o x.json", "--output: saw no --calibrate"},
 		{"--calibrate --threads -1", "--threads: saw -1"},
 		{"--calibrate -o none/x.json", "none/x.json"},
+		{"--calibrate extra", `saw "extra", want flags alone`},
+		{"--calibrate --output=", "--output: saw an empty name"},
 	} {
 		var out, errs bytes.Buffer
 		args := append([]string{"bh-run", "doctor"}, strings.Fields(c.args)...)
@@ -23,6 +28,21 @@ func TestFlagsOfCalibrationNeedIt(t *testing.T) {
 		if code != cli.ExitBadInput || !strings.Contains(errs.String(), c.want) {
 			t.Errorf("%s: exit code %d: %s, want %d and %q", c.args, code, errs.String(), cli.ExitBadInput, c.want)
 		}
+	}
+}
+
+// TestCalibrationIsInterrupted: it says so, and writes nothing.
+func TestCalibrationIsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	path := filepath.Join(t.TempDir(), roofline.FileName)
+	var out, errs bytes.Buffer
+	code := run(ctx, []string{"bh-run", "doctor", "--calibrate", "-q", "--output", path}, cli.Streams{In: strings.NewReader(""), Out: &out, Err: &errs})
+	if code != cli.ExitInterrupted || !strings.Contains(errs.String(), "interrupted: the calibration is not finished") {
+		t.Errorf("exit code %d: %s", code, errs.String())
+	}
+	if _, err := os.Stat(path); err == nil {
+		t.Error("a file was written")
 	}
 }
 

@@ -49,7 +49,7 @@ const (
 	maxStealPct   = 1
 )
 
-// Run measures. It takes some ten seconds. Where ONNX Runtime is not there, what it measures is null with the reason, and
+// Run measures. It takes some twenty seconds. Where ONNX Runtime is not there, what it measures is null with the reason, and
 // the rest is measured.
 func Run(ctx context.Context, o Options) (*roofline.Calibration, error) {
 	o.fill()

@@ -22,7 +22,7 @@ func (m *measurement) library() error {
 			return m.products(lib)
 		}
 	}
-	m.out.FLOPAbsent = fmt.Sprintf("%v; run `bh-run setup`", err)
+	m.out.FLOPAbsent = fmt.Sprintf("%v; run bh-run setup", err)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/banterhearts/bh/pkg/compare"
 	"github.com/banterhearts/bh/pkg/cost"
 	"github.com/banterhearts/bh/pkg/manifest"
 	"github.com/banterhearts/bh/pkg/record"
@@ -107,6 +108,20 @@ func (d *data) withCharge(f *Figure, why string, mode record.Mode) (*Figure, str
 	return d.withGrades(f, why, mode)
 }
 
+// noteCharge adds the grades of a mode, or of all, to a table of costs where energy is in them.
+func (d *data) noteCharge(t *tableBuilder, mode record.Mode) {
+	if d.chargesEnergy() {
+		t.note("%s", word(d.gradeWords(mode)))
+	}
+}
+
+// noteTested adds the grades of a mode to a table of statistics about costs with energy in them.
+func (d *data) noteTested(t *tableBuilder, a *compare.ModeAnalysis) {
+	if a.Metric != compare.LatencyMS && !strings.HasSuffix(a.Method, cost.InfraOnlySuffix) {
+		t.note("%s", word(d.gradeWords(a.Mode)))
+	}
+}
+
 // chargesEnergy reports whether a total cost of the method shown has energy in it.
 func (d *data) chargesEnergy() bool { return !strings.HasSuffix(d.Method, cost.InfraOnlySuffix) }
 
@@ -131,12 +146,20 @@ func energyStatement(d *data) []Block {
 	case measured > 0:
 		return []Block{Note{Remark, prose("How energy was measured: power from %s. %s", word(counted(g.sources)+" runs"), word(g.words()))}}
 	}
+	if d.switchedOff() {
+		return []Block{Note{Warning, prose("Telemetry was switched off (%s): no sensor was read, and every energy figure is %s. %s", code("bh-run --no-telemetry"), word(absentOr(estimated)), word(g.words()))}}
+	}
 	line := prose("No sensor measures power here: every energy figure is %s. %s", word(absentOr(estimated)), word(g.words()))
 	missing := d.missingSensors()
 	if len(missing) == 0 {
 		return []Block{Note{Warning, append(line, word(" Which sensors were looked for is not on record."))}}
 	}
 	return []Block{Note{Warning, line}, para("The sensors of power that are missing, and why:"), List{Items: missing}}
+}
+
+// switchedOff reports whether the runs were made without telemetry.
+func (d *data) switchedOff() bool {
+	return d.Manifest != nil && len(d.Manifest.Sensors) == 0 && flagGiven(d.Manifest, "no-telemetry")
 }
 
 func absentOr(estimated int) string {

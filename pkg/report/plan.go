@@ -32,10 +32,10 @@ func (l *loader) matrix() error {
 		l.in.Matrix = given
 		return nil
 	}
-	if l.flagGiven("threads") {
+	if flagGiven(l.in.Manifest, "threads") {
 		given.SetThreads(ran.Threads)
 	}
-	if l.flagGiven("model") {
+	if flagGiven(l.in.Manifest, "model") {
 		given.Model = ran.Model
 	}
 	given.Model = manifest.PublicPath(given.Model) // as the manifest has it
@@ -62,9 +62,9 @@ func (l *loader) ranMatrix() (*matrix.Matrix, error) {
 	return m, nil
 }
 
-// flagGiven reports whether the runs were made with a flag of bh-run that stands for a field of its matrix.
-func (l *loader) flagGiven(flag string) bool {
-	return slices.ContainsFunc(l.in.Manifest.Invocations, func(i manifest.Invocation) bool {
+// flagGiven reports whether the runs were made with a flag of bh-run.
+func flagGiven(m *manifest.Manifest, flag string) bool {
+	return slices.ContainsFunc(m.Invocations, func(i manifest.Invocation) bool {
 		return slices.ContainsFunc(i.Command, func(arg string) bool {
 			name, _, _ := strings.Cut(strings.TrimLeft(arg, "-"), "=")
 			return strings.HasPrefix(arg, "-") && name == flag

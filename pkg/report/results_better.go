@@ -89,6 +89,7 @@ func costGaps(d *data) []Block {
 	}
 	t.note("%s of %s backends and modes. default_ci_lower, default_ci_upper: 95% interval of the mean cost from repeating the runs; the original gave none.",
 		word(fmt.Sprint(len(t.table.Rows))), word(fmt.Sprint(compared)))
+	t.note("%s", word(d.gradeWords("")))
 	return []Block{t.block(), Note{Warning, prose("A price is not a machine. Method %s decides which kind of instance a backend pays for, not whether that instance would be as fast as the machine that measured: a processor with more cores than the instance has gives a cost that nobody can rent. Compare costs across providers only where the hardware is alike.", code(better))}}
 }
 

@@ -100,9 +100,7 @@ func tierPricing(d *data) []Block {
 		t.row([]string{c.label, string(c.Mode), c.Scenario}, numbers...)
 	}
 	t.note("Default provider: %s. reserved means reserved_1yr. %s", word(d.defaultProviders()), word(d.onPremWords()))
-	if d.chargesEnergy() {
-		t.note("%s", word(d.gradeWords("")))
-	}
+	d.noteCharge(t, "")
 	return d.orNothing(t)
 }
 
@@ -132,6 +130,7 @@ func cloudProviders(d *data) []Block {
 		return []Block{Note{Remark, phrase("The price book has no provider for the kinds of backend that were run.")}}
 	}
 	t.note("Method %s: %s. A price that the book does not have gives %s.", code(d.Method), word(d.pricingWords()), code("n/a"))
+	d.noteCharge(t, "")
 	return []Block{t.block()}
 }
 

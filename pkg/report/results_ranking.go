@@ -286,6 +286,7 @@ func tierReturn(d *data) []Block {
 		t.row([]string{label}, onDemand, spot, saving(spot, onDemand), reserved, saving(reserved, onDemand))
 	}
 	t.note("Default provider: %s. reserved means reserved_1yr. The saving is of the whole cost: energy costs the same in every tier.", word(d.defaultProviders()))
+	d.noteCharge(t, "")
 	return []Block{t.block()}
 }
 

@@ -68,6 +68,7 @@ func (d *data) sampleTable(a *compare.ModeAnalysis, key string) Block {
 			d.marked(s.Backend, a, d.statsNumber(s.Mean, row, "mean")).cell(), d.marked(s.Backend, a, d.statsNumber(s.SD, row, "sd")).cell(),
 			d.marked(s.Backend, a, d.statsNumber(s.GeoMean, row, "geo_mean")).cell()})
 	}
+	d.noteTested(t, a)
 	return t.block()
 }
 
@@ -116,6 +117,8 @@ func (d *data) originalDesign(a *compare.ModeAnalysis, key string) []Block {
 		}
 	}
 	pairs.note("diff: mean of A minus mean of B. Pairs with p < %s: %s.", word(fmt.Sprint(d.Stats.Alpha)), word(orElse(strings.Join(found, "; "), "none")))
+	d.noteTested(anova, a)
+	d.noteTested(pairs, a)
 	return []Block{anova.block(), pairs.block()}
 }
 
@@ -148,6 +151,7 @@ func (d *data) defaultDesign(a *compare.ModeAnalysis, key string) []Block {
 	}
 	pairs.note("ratio: A over B, geometric mean over scenarios; its 95% interval is of this pair alone. p_holm: adjusted for the %s pairs tested in this mode.",
 		word(fmt.Sprint(r.Tests)))
+	d.noteTested(pairs, a)
 	blocks := []Block{pairs.block()}
 	if r.Ranking.Absent != "" {
 		return append(blocks, Note{Remark, prose("No ranking: %s.", word(r.Ranking.Absent))})
@@ -169,6 +173,7 @@ func (d *data) rankTable(a *compare.ModeAnalysis, key string) Block {
 	}
 	t.note("geo_mean: over the scenarios %s. to_best: over the first's. best_share: share of resamples of the scenarios in which it comes first, a description and not a probability. possible_ranks: what the adjusted tests leave open.",
 		word(strings.Join(a.Default.Ranking.Scenarios, ", ")))
+	d.noteTested(t, a)
 	return t.block()
 }
 

@@ -333,5 +333,6 @@ func decisionMatrix(d *data) []Block {
 		t.row([]string{label}, numbers...)
 	}
 	t.note("Default provider: %s.", word(d.defaultProviders()))
+	d.noteCharge(t, "")
 	return []Block{t.block()}
 }

@@ -82,9 +82,22 @@ func (d *data) energyFinding(mode record.Mode) Line {
 	line = append(line, intervalWords(low, high)...)
 	if len(order) > 1 {
 		end := last(order)
-		line = append(line, prose("; highest%s %s, %s J, a factor of %s", word(amongComplete(order)), strong(end.label), end.span(), end.over(order[0].number, "highest over lowest").span())...)
+		endLow, _ := d.resourceInterval(d.group(end.label, mode), resPerToken)
+		line = append(line, prose("; highest%s %s, %s J, a factor of %s (%s)", word(amongComplete(order)), strong(end.label), end.span(),
+			end.over(order[0].number, "highest over lowest").span(), word(toldApart(high, endLow)))...)
 	}
 	return append(line, prose(". %s.", grades)...)
+}
+
+// toldApart says whether the upper end of the lower interval leaves the lower end of the higher one free.
+func toldApart(high, low number) string {
+	switch {
+	case !high.known() || !low.known():
+		return "without intervals of both it is not known whether these runs tell them apart"
+	case *low.value <= *high.value:
+		return "the 95% intervals overlap: not told apart by these runs"
+	}
+	return "the 95% intervals do not overlap"
 }
 
 // memoryFinding is the largest resident memory of each backend.
@@ -132,7 +145,7 @@ func joined(line Line, parts []Line, between string) Line {
 func (d *data) recordingFinding() Line {
 	f := &d.Recorder
 	if f.sweeps == 0 {
-		return phrase("Recording: the samples have no rows of the recorder, so that its lateness is not known.")
+		return prose("Recording: %s, so that its lateness is not known.", word(d.noRecorder()))
 	}
 	of := ""
 	if interrupted := f.interruptedWords(); interrupted != "" {

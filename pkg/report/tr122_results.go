@@ -106,7 +106,7 @@ func idleSummary(d *data) []Block {
 	}
 	t.note("marginal_pct: of the amortised energy. Marginal energy can be negative where other work ended while the backend ran.")
 	if n := d.Recorder.idles; n > 0 {
-		t.note("The machine was left alone %s times.", d.recorderNumber(ptr(float64(n)), "event", "rows with idle_begin").integer())
+		t.note("The machine was left alone %s.", d.recorderNumber(ptr(float64(n)), "event", "rows with idle_begin").shown(count(int64(n), "time")))
 	}
 	t.note("%s", word(d.gradeWords("")))
 	return d.orNothing(t)
@@ -128,7 +128,7 @@ func energyDetail(d *data) []Block {
 		graded := d.gradesOf(func(o cellRow) bool { return o == c })
 		t.lines(append(cells, phrase(graded.short()), phrase(orElse(counted(graded.reasons), "none given"))))
 	}
-	t.note("why_not_better: codes of docs/reasons.md with the number of runs.")
+	t.note("why_not_better: codes of docs/definitions.md (energy grades) with the number of runs.")
 	return d.orNothing(t)
 }
 
@@ -238,11 +238,22 @@ func recordingQuality(d *data) []Block {
 	return blocks
 }
 
+// noRecorder says why nothing is known of the recorder.
+func (d *data) noRecorder() string {
+	switch {
+	case d.Timeline == nil && d.Manifest != nil && d.switchedOff():
+		return "there are no samples, as telemetry was switched off"
+	case d.Timeline == nil:
+		return "there are no samples"
+	}
+	return "the samples have no rows of the recorder"
+}
+
 // recorderTable shows how well the recorder kept its time.
 func (d *data) recorderTable() Block {
 	f := &d.Recorder
 	if f.sweeps == 0 {
-		return Note{Remark, phrase("The samples have no rows of the recorder: with which lateness it read the sensors, and what it cost, is not known.")}
+		return Note{Remark, prose("%s: with which lateness the recorder read the sensors, and what it cost, is not known.", word(sentenceStart(d.noRecorder())))}
 	}
 	t := newTable("How well the recorder kept its time, in ms", []string{"What"}, []string{"p50", "p99", "max"})
 	for _, q := range []struct {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/banterhearts/bh/pkg/compare"
+	"github.com/banterhearts/bh/pkg/record"
 )
 
 func init() {
@@ -31,13 +32,23 @@ func (d *data) leastEnergyAnswer() Line {
 	var parts []Line
 	for _, mode := range d.measuredModes() {
 		if order := d.rankResource(mode, resPerToken); len(order) > 0 {
-			parts = append(parts, prose("%s in %s at %s J per token", strong(order[0].label), code(string(mode)), order[0].span()))
+			parts = append(parts, prose("%s in %s at %s J per token%s", strong(order[0].label), code(string(mode)), order[0].span(), word(d.nextInEnergy(order, mode))))
 		}
 	}
 	if len(parts) == 0 {
 		return prose("Least energy: not known. %s", word(d.gradeWords("")))
 	}
 	return append(joined(phrase("Least energy: "), parts, "; "), word(". "+d.gradeWords("")))
+}
+
+// nextInEnergy says whether the least is told apart from the next.
+func (d *data) nextInEnergy(order []ranked, mode record.Mode) string {
+	if len(order) < 2 {
+		return ""
+	}
+	_, high := d.resourceInterval(d.group(order[0].label, mode), resPerToken)
+	low, _ := d.resourceInterval(d.group(order[1].label, mode), resPerToken)
+	return " (next " + order[1].label + ": " + toldApart(high, low) + ")"
 }
 
 func (d *data) drawAnswer() Line {

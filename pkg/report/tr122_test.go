@@ -203,7 +203,7 @@ func TestResourceReport(t *testing.T) {
 		"What holds **onnxruntime-cpu** back in `prefill`: **compute** (MBU 15.67%", "What holds **onnxruntime-cpu** back in `generate-cached`: **memory bandwidth**",
 		"What holds **ollama** back in `prefill`: **not known**", "calibrated with 2 threads, the runs had as many as the server chose",
 		"it is the same throughout the 95% intervals", "How energy was measured: power from rapl 6 runs. Energy grades: B in 6 runs, none in 6 runs; why not better: counter_only 6, no_power_source 6.",
-		"`nvml` (absent): no driver; try: `install one`", "The machine was left alone 1 times", "120 sweeps, 2 missed", "No figure `over_time_temperature`",
+		"`nvml` (absent): no driver; try: `install one`", "The machine was left alone 1 time.", "120 sweeps, 2 missed", "No figure `over_time_temperature`",
 		"Not measured, hence not judged: tensorrt (gpu_not_found)", "took 1% of one processor and was woken 30 times a second", "## 7 Reproducibility",
 	} {
 		if !strings.Contains(md, want) {
