@@ -52,18 +52,33 @@ func summaryCommand(s cli.Streams) *urfave.Command {
 	}
 }
 
-// summarize reads a recording; incomplete is what of it could not be read.
+// summarize reads a recording; incomplete is what of it could not be read. Files that are not in order of time are put in order,
+// and those that overlap are not added up.
 func summarize(ctx context.Context, in store.Input) (sum monitor.Summary, incomplete, err error) {
+	sum, scanned, disorder, err := summarizeInOrder(ctx, in)
+	if err == nil && disorder != nil && len(scanned.Files) > 1 {
+		if in.Paths, err = inOrder(ctx, scanned.Files, in.From); err == nil {
+			sum, scanned, disorder, err = summarizeInOrder(ctx, in)
+		}
+	}
+	return sum, errors.Join(scanned.Err(), disorder), err
+}
+
+// summarizeInOrder takes files as they come; disorder tells of the samples that had to be left out.
+func summarizeInOrder(ctx context.Context, in store.Input) (sum monitor.Summary, scanned store.Summary, disorder, err error) {
 	figures, grades := monitor.New(), monitor.NewGrader()
-	scanned, err := store.Scan(ctx, in, store.Handlers{Sample: func(s *record.Sample) error {
-		figures.Add(*s)
-		grades.Add(s)
+	order := order{}
+	scanned, err = store.Scan(ctx, in, store.Handlers{Sample: func(s *record.Sample) error {
+		if order.take(s) {
+			figures.Add(*s)
+			grades.Add(s)
+		}
 		return nil
 	}})
 	if err != nil {
-		return sum, nil, err
+		return sum, scanned, nil, err
 	}
 	sum = monitor.Summarize(figures, grades)
 	sum.Files, sum.CutOff = scanned.Files, scanned.CutOff
-	return sum, scanned.Err(), nil
+	return sum, scanned, order.err(), nil
 }
