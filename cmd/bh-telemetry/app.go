@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -83,9 +84,17 @@ func sensorOptions(c *urfave.Context) telemetry.Options {
 // meterSource is the source of external meters.
 const meterSource = "meter"
 
-// openSensors opens what the machine has. A meter that was asked for and does not work is an error, and so is a machine
-// without any sensor.
-func openSensors(env telemetry.Environment, opt telemetry.Options) (*telemetry.Set, error) {
+// checkRoot reports a --root that is no folder, whose sensors would all be absent.
+func checkRoot(command, root string) error {
+	if info, err := os.Stat(root); err != nil || !info.IsDir() {
+		return cli.BadInputf("%s: --root: saw %q, want a folder", command, root)
+	}
+	return nil
+}
+
+// openSensors opens what the machine has, and notes what is there but of no use as it is. A meter that was asked for and does
+// not work is an error, and so is a machine without any sensor.
+func openSensors(env telemetry.Environment, opt telemetry.Options, note noteFunc) (*telemetry.Set, error) {
 	set, err := telemetry.Open(env, opt)
 	if err != nil {
 		return nil, err
@@ -101,7 +110,23 @@ func openSensors(env telemetry.Environment, opt telemetry.Options) (*telemetry.S
 	if len(set.Sources()) == 0 {
 		return nil, errors.Join(errors.New("no sensor works on this machine; see bh-telemetry doctor"), set.Close())
 	}
+	noteUnusable(set.Findings(), note)
 	return set, nil
+}
+
+// noteUnusable says which sources are there but cannot be read, and what mends that: what would measure may be passed over for
+// an estimate.
+func noteUnusable(findings []telemetry.Finding, note noteFunc) {
+	for _, f := range findings {
+		if f.Status != telemetry.NoAccess && f.Status != telemetry.Broken {
+			continue
+		}
+		text := fmt.Sprintf("warning: source %s is there but is not recorded (%s): %s", f.Source, f.Status, f.Detail)
+		if f.Fix != "" {
+			text += "; try: " + f.Fix
+		}
+		note("%s", text)
+	}
 }
 
 func outputFlag() urfave.Flag {

@@ -18,6 +18,9 @@ func doctorCommand(s cli.Streams) *urfave.Command {
 			if c.NArg() > 0 {
 				return cli.BadInputf("doctor: unexpected operand %q", c.Args().First())
 			}
+			if err := checkRoot("doctor", c.String("root")); err != nil {
+				return err
+			}
 			env := telemetry.Environment{Root: c.String("root")}
 			findings := telemetry.Probe(env)
 			if !c.Bool("json") {

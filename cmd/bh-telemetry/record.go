@@ -40,6 +40,9 @@ func (o recordOptions) Validate() error {
 	case o.Idle > 0 && len(o.Command) == 0:
 		return cli.BadInputf("record: --idle without a command, want one: idle power is measured before and after it")
 	}
+	if err := checkRoot("record", o.Env.Root); err != nil {
+		return err
+	}
 	if o.Output != "" && o.Format == "" {
 		if _, err := store.FormatOf(o.Output); err != nil {
 			return err

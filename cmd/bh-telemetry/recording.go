@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 
@@ -53,7 +55,7 @@ func (r *recording) run(ctx context.Context) error {
 	if err := lookUp(r.opt.Command); err != nil {
 		return err
 	}
-	set, err := openSensors(r.opt.Env, r.opt.Sensors)
+	set, err := openSensors(r.opt.Env, r.opt.Sensors, r.note)
 	if err != nil {
 		return err
 	}
@@ -116,10 +118,19 @@ func (r *recording) serve(ctx context.Context) (server, error) {
 		return server{}, nil
 	}
 	s, err := r.figures.Serve(ctx, r.opt.Metrics, func() { _ = r.flush() }) // a failure is told when the recording ends
-	if err != nil {
+	var address *net.AddrError
+	var name *net.DNSError
+	switch {
+	case errors.As(err, &address), errors.As(err, &name):
+		return server{}, cli.BadInputf("record: --prometheus: %w, want [HOST]:PORT", err)
+	case err != nil:
 		return server{}, err
 	}
-	r.note("serving OpenMetrics at %s", s.URL())
+	if _, port, err := net.SplitHostPort(r.opt.Metrics); err == nil && strings.Trim(port, "0") == "" { // nobody could know it
+		fmt.Fprintf(r.streams.Err, tool+": serving OpenMetrics at %s\n", s.URL())
+	} else {
+		r.note("serving OpenMetrics at %s", s.URL())
+	}
 	return server{s}, nil
 }
 

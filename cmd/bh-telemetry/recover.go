@@ -56,7 +56,11 @@ func recoverCommand(args []string, s cli.Streams) *urfave.Command {
 		ArgsUsage: "RECORDING",
 		Description: "RECORDING is the file that the recording was to become; its journal stands beside it. A Parquet file that\n" +
 			"was cut off is completed in place, up to the last half second.",
-		Flags: []urfave.Flag{outputFlag(), formatFlag()},
+		Flags: []urfave.Flag{
+			&urfave.StringFlag{Name: "output", Aliases: []string{"o"}, DefaultText: "RECORDING itself",
+				Usage: "write `FILE` (.parquet .arrow .jsonl .csv)"},
+			formatFlag(),
+		},
 		Action: func(c *urfave.Context) error {
 			if c.NArg() > 1 {
 				return cli.BadInputf("recover: saw %d operands, want one recording", c.NArg())

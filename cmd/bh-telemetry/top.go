@@ -42,6 +42,9 @@ func (o topOptions) Validate() error {
 	case o.Count < 0:
 		return cli.BadInputf("top: -n: saw %d, want a count, or 0 for no end", o.Count)
 	}
+	if err := checkRoot("top", o.Env.Root); err != nil {
+		return err
+	}
 	return cli.BadInput(o.Sensors.Validate())
 }
 
@@ -72,7 +75,7 @@ func topCommand(s cli.Streams) *urfave.Command {
 
 // top samples and shows until the user has seen enough.
 func top(ctx context.Context, opt topOptions, s cli.Streams) (err error) {
-	set, err := openSensors(opt.Env, opt.Sensors)
+	set, err := openSensors(opt.Env, opt.Sensors, func(format string, a ...any) { fmt.Fprintf(s.Err, tool+": "+format+"\n", a...) })
 	if err != nil {
 		return err
 	}
