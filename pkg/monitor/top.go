@@ -32,16 +32,26 @@ type topColumn struct {
 var topColumns = []topColumn{
 	{"device", false, 100, func(d *Device) string { return d.Name }},
 	{"source", false, 20, func(d *Device) string { return d.Source }},
-	{"now", true, 90, func(d *Device) string { return unit(d.PowerW, "W") }},
-	{"mean", true, 60, func(d *Device) string { return unit(d.MeanW, "W") }},
-	{"peak", true, 50, func(d *Device) string { return unit(d.PeakW, "W") }},
+	{"now", true, 90, func(d *Device) string { return marked(d, unit(d.PowerW, "W")) }},
+	{"mean", true, 60, func(d *Device) string { return marked(d, unit(d.MeanW, "W")) }},
+	{"peak", true, 50, func(d *Device) string { return marked(d, unit(d.PeakW, "W")) }},
 	{"limit", true, 15, func(d *Device) string { return unit(d.Last.PowerLimitW, "W") }},
-	{"energy", true, 80, func(d *Device) string { return unit(d.EnergyJ, "J") }},
+	{"energy", true, 80, func(d *Device) string { return marked(d, unit(d.EnergyJ, "J")) }},
 	{"temp", true, 70, func(d *Device) string { return unit(d.Last.TempC, "°C") }},
 	{"busy", true, 65, func(d *Device) string { return unit(d.Last.UtilPct, "%") }},
 	{"clock", true, 40, func(d *Device) string { return unit(d.Last.ClockMHz, "MHz") }},
 	{"memory", true, 55, memoryCell},
 	{"throttled", false, 75, throttleCell},
+}
+
+// dagger marks what is estimated, however narrow the view is.
+const dagger = "†"
+
+func marked(d *Device, cell string) string {
+	if !d.Estimated || cell == "" {
+		return cell
+	}
+	return cell + dagger
 }
 
 func memoryCell(d *Device) string {
@@ -90,8 +100,12 @@ func level(d *Device) *float64 {
 
 // Lines are the view under a title: a table of the devices that fits the terminal, and how the recorder does.
 func (t *Top) Lines(title string, s Snapshot) []string {
-	footer := append([]string{""}, strings.Split(s.Recorder.String(), "\n")...)
 	rows := slices.DeleteFunc(slices.Clone(s.Devices), func(d Device) bool { return !shows(&d) })
+	footer := []string{""}
+	if slices.ContainsFunc(rows, func(d Device) bool { return d.Estimated }) {
+		footer = append(footer, dagger+" estimated, not measured (grade D)")
+	}
+	footer = append(footer, strings.Split(s.Recorder.String(), "\n")...)
 	hidden := 0
 	if room := t.Height - len(footer) - 4; t.Height > 0 && len(rows) > max(room, 1) {
 		hidden = len(rows) - max(room, 1)

@@ -56,6 +56,10 @@ func TestTopFitsItsTerminal(t *testing.T) {
 					}
 				}
 			}
+			if (width == 0 || width >= 40) && (height == 0 || height > 10) &&
+				(!strings.Contains(all, "7 W†") || !strings.Contains(all, "† estimated, not measured")) {
+				t.Errorf("%dx%d: an estimate is not marked in\n%s", width, height, all)
+			}
 			if strings.Contains(all, "\x1b") || strings.Contains(all, "host") {
 				t.Errorf("%dx%d: saw colours, or a device of which there is nothing to show, in\n%s", width, height, all)
 			}
@@ -80,7 +84,7 @@ func TestTopShowsEverything(t *testing.T) {
 	if strings.Contains(all, strings.Repeat("█", historyLength+1)) {
 		t.Errorf("saw more than %d points in\n%s", historyLength, all)
 	}
-	top.Color, top.Height = true, 9
+	top.Color, top.Height = true, 10
 	all = strings.Join(top.Lines("title", s), "\n")
 	if !strings.Contains(all, "\x1b[31m") || !strings.Contains(all, "and 1 more") {
 		t.Errorf("saw neither red nor what does not fit in\n%s", all)
