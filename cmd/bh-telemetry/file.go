@@ -62,10 +62,15 @@ func (t *journalTarget) append(samples []record.Sample) error { return t.journal
 
 // finish turns the journal into the file. Where that fails the journal stays, for recover.
 func (t *journalTarget) finish(ctx context.Context) error {
+	journal := telemetry.JournalName(t.output)
+	there := fileExists(journal)
 	if err := t.journal.Close(); err != nil {
 		return err
 	}
-	sum, err := leftover{journal: telemetry.JournalName(t.output)}.moveTo(ctx, t.output, t.format)
+	if !there {
+		return fmt.Errorf("%s is not written: its journal %s was removed while it was recorded", t.output, journal)
+	}
+	sum, err := leftover{journal: journal}.moveTo(ctx, t.output, t.format)
 	if err != nil {
 		return err
 	}

@@ -128,7 +128,8 @@ func (t *growingTarget) finish(context.Context) error {
 			return errors.Join(err, t.close())
 		}
 	}
-	if err := t.close(); err != nil || t.failed {
+	removed := t.removed()
+	if err := errors.Join(removed, t.close()); err != nil || t.failed {
 		return err
 	}
 	for _, name := range []string{telemetry.JournalName(t.output), PreviousName(t.output)} {
@@ -137,6 +138,26 @@ func (t *growingTarget) finish(context.Context) error {
 		}
 	}
 	return manifest.Record(t.output, tool, t.args, nil)
+}
+
+// removed is an error where the output no longer is the file that was written: what was recorded went with it.
+func (t *growingTarget) removed() error {
+	if t.file == nil {
+		return nil
+	}
+	mine, err := t.file.Stat()
+	if err != nil {
+		return err
+	}
+	switch there, err := os.Stat(t.output); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s was removed while it was recorded, and what it had is lost", t.output)
+	case err != nil:
+		return err
+	case !os.SameFile(mine, there):
+		return fmt.Errorf("%s was replaced by another file while it was recorded, and what it had is lost", t.output)
+	}
+	return nil
 }
 
 func (t *growingTarget) close() error {
