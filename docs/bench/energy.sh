@@ -16,9 +16,9 @@ is longer). "covered": share of the windows whose error is within the stated bou
 energy. A, B, C: windows of each grade; "wrong": those off by more than 5% that have grade A or B.
 "NVML, 20 ms, read every 10 ms": a GPU's counter that is renewed every 20 ms, with power renewed every 100 ms, by a recorder
 with an interval of 10 ms. An interval that divides the update period, as 10 ms, sees all updates at the same phase and cannot
-tell when they were; 9.7 or 47 ms can. "live": at the end of the run, before anything is read after it. A wave that no reading can tell from another of another
-energy has a line of its own, and no promise: "spikes at the edges" lie within a quarter of an update of a window's begin,
-and averages over 1 s do not see a "sine of 1 Hz".
+tell when they were; 9.7 or 47 ms can. "live": at the end of the run, before anything is read after it. A wave that no
+reading can tell from another of another energy has a line of its own, and no promise: "spikes at the edges" lie within a
+quarter of an update of a window's begin, and averages over 1 s do not see a "sine of 1 Hz".
 
 TEXT
 log=$(mktemp)
