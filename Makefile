@@ -60,7 +60,7 @@ race: tools ## the unit tests under the race detector
 
 # One package after the other, as each wants the machine for itself.
 test-integration: tools setup-transformers setup-ollama ## the slow tests: every backend that can be had, the 124M model, the whole line, kill -9 and resume
-	BH_ONNXRUNTIME_LIB="$$($(BIN)/bh-run setup --print-library)" go test -p 1 -tags integration -timeout 60m -run 'GPT2|Slow' ./pkg/... ./pipelines
+	BH_ONNXRUNTIME_LIB="$$($(BIN)/bh-run setup --print-library)" go test -p 1 -tags integration -timeout 60m -run 'GPT2|Slow' ./pkg/... ./cmd/... ./pipelines
 
 bench: tools ## the benchmarks, in the form that benchstat reads
 	BH_ONNXRUNTIME_LIB="$$($(BIN)/bh-run setup --print-library)" go test -run '^$$' -bench . -benchmem ./...
