@@ -81,13 +81,11 @@ const (
 	legendSpace = 14 * vg.Length(1) // between two entries
 )
 
-// legend breaks the names of the curves, by their index, into rows no wider than width.
-func (c curveChart) legend(width vg.Length) [][]int {
-	style := sans(textSize, ink, font.WeightNormal)
+// wrapped breaks entries, by their index, into rows no wider than width.
+func wrapped(entries []vg.Length, width vg.Length) [][]int {
 	var rows [][]int
 	used := width // so that the first entry opens a row
-	for i := range c.Curves {
-		entry := legendLine + labelGap + style.Width(c.Curves[i].Label) + legendSpace
+	for i, entry := range entries {
 		if used+entry > width+legendSpace {
 			rows, used = append(rows, nil), 0
 		}
@@ -95,6 +93,16 @@ func (c curveChart) legend(width vg.Length) [][]int {
 		used += entry
 	}
 	return rows
+}
+
+// legend breaks the names of the curves, by their index, into rows no wider than width.
+func (c curveChart) legend(width vg.Length) [][]int {
+	style := sans(textSize, ink, font.WeightNormal)
+	entries := make([]vg.Length, len(c.Curves))
+	for i := range c.Curves {
+		entries[i] = legendLine + labelGap + style.Width(c.Curves[i].Label) + legendSpace
+	}
+	return wrapped(entries, width)
 }
 
 // drawLegend names the curves at the top and returns what is left of the canvas.

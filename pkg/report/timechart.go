@@ -64,20 +64,14 @@ func (c timeChart) drawing() *Drawing {
 	}}
 }
 
-// legendRows breaks the legend into rows no wider than width.
-func (c timeChart) legendRows(width vg.Length) [][]legendEntry {
+// legendRows breaks the legend, by the index of its entries, into rows no wider than width.
+func (c timeChart) legendRows(width vg.Length) [][]int {
 	style := sans(textSize, ink, font.WeightNormal)
-	var rows [][]legendEntry
-	used := width + 1
-	for _, e := range c.Legend {
-		entry := swatch + labelGap + style.Width(e.label) + legendSpace
-		if used+entry > width+legendSpace {
-			rows, used = append(rows, nil), 0
-		}
-		rows[len(rows)-1] = append(rows[len(rows)-1], e)
-		used += entry
+	entries := make([]vg.Length, len(c.Legend))
+	for i, e := range c.Legend {
+		entries[i] = swatch + labelGap + style.Width(e.label) + legendSpace
 	}
-	return rows
+	return wrapped(entries, width)
 }
 
 func (c timeChart) drawLegend(dc draw.Canvas) draw.Canvas {
@@ -85,7 +79,8 @@ func (c timeChart) drawLegend(dc draw.Canvas) draw.Canvas {
 	style.YAlign = draw.YCenter
 	for _, row := range c.legendRows(dc.Size().X) {
 		x, y := dc.Min.X, dc.Max.Y-legendRow/2
-		for _, e := range row {
+		for _, i := range row {
+			e := c.Legend[i]
 			box(dc, e.color, x, y-swatch/2, x+swatch, y+swatch/2)
 			x += swatch + labelGap
 			dc.FillText(style, vg.Point{X: x, Y: y + centred}, e.label)
