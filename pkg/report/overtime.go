@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/banterhearts/bh/pkg/record"
 )
 
 func init() {
@@ -149,6 +151,9 @@ func (k seriesKey) words() string {
 	text := k.device
 	if k.source != k.device {
 		text += ", " + k.source
+	}
+	if k.source == record.SourceCPUEstimate { // a figure is shown without its caption, too
+		text += " (an estimate, not measured)"
 	}
 	if k.derived {
 		text += " (from its energy counter)"

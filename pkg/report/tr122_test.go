@@ -336,3 +336,14 @@ func TestNoSensorIsSaidAtTheTop(t *testing.T) {
 		t.Errorf("the grades stand in %d captions and notes of single modes, want at least 9", n)
 	}
 }
+
+// TestEstimatedPanelSaysSo: a figure may be shown without its caption.
+func TestEstimatedPanelSaysSo(t *testing.T) {
+	for source, want := range map[string]string{
+		record.SourceCPUEstimate: "cpu, cpu-estimate (an estimate, not measured)", "hwmon": "cpu, hwmon",
+	} {
+		if got := (seriesKey{device: "cpu", source: source}).words(); got != want {
+			t.Errorf("saw %q, want %q", got, want)
+		}
+	}
+}
