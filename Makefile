@@ -18,7 +18,7 @@ GO_FILES := $(shell find cmd pkg -name '*.go' -not -name '*_test.go') $(shell fi
 # A tool's exit code 3 (done, but some runs are degraded) is no failure of a pipeline: the report says what was not there.
 or_partial := || test $$? -eq 3
 
-.PHONY: help build tools test test-integration race bench lint clean setup setup-transformers setup-ollama setup-onnxruntime-gpu
+.PHONY: help build tools test test-integration race bench lint clean setup setup-transformers setup-ollama setup-onnxruntime-gpu setup-slow
 
 help: ## what a person would type
 	@echo "Usage: make TARGET"
@@ -58,8 +58,14 @@ test: tools ## the unit tests
 race: tools ## the unit tests under the race detector
 	BH_ONNXRUNTIME_LIB="$$($(BIN)/bh-run setup --print-library)" go test -race ./...
 
+# What the slow tests run programs of other systems with; a test whose program cannot be had is skipped and says so.
+SLOW_PACKAGES = wine wine64 gcc-mingw-w64-x86-64
+setup-slow:
+	@dpkg -s $(SLOW_PACKAGES) >/dev/null 2>&1 || ! command -v apt-get >/dev/null || test "$$(id -u)" -ne 0 || \
+		{ apt-get update -q && apt-get install -qy --no-install-recommends $(SLOW_PACKAGES); }
+
 # One package after the other, as each wants the machine for itself.
-test-integration: tools setup-transformers setup-ollama ## the slow tests: every backend that can be had, the 124M model, the whole line, kill -9 and resume
+test-integration: tools setup-transformers setup-ollama setup-slow ## the slow tests: every backend that can be had, the 124M model, the whole line, kill -9 and resume
 	BH_ONNXRUNTIME_LIB="$$($(BIN)/bh-run setup --print-library)" go test -p 1 -tags integration -timeout 60m -run 'GPT2|Slow' ./pkg/... ./cmd/... ./pipelines
 
 bench: tools ## the benchmarks, in the form that benchstat reads
