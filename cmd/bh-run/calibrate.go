@@ -42,9 +42,6 @@ func onlyCalibrating(c *urfave.Context) error {
 
 // calibration measures the machine, writes the record where a file is named, and shows it.
 func calibration(c *urfave.Context, s cli.Streams) error {
-	if c.NArg() > 0 {
-		return cli.BadInputf("doctor --calibrate: saw %q, want flags alone", c.Args().First())
-	}
 	threads := c.Int("threads")
 	if threads < 0 || threads > maxThreads {
 		return cli.BadInputf("--threads: saw %d, want 0 to %d", threads, maxThreads)

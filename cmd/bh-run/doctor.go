@@ -38,6 +38,9 @@ func doctorCommand(s cli.Streams) *urfave.Command {
 		Flags: slices.Concat([]urfave.Flag{&urfave.BoolFlag{Name: "json", Usage: "JSON: an array of backends, or the calibration"}},
 			calibrateFlags(), new(Servers).flags()),
 		Action: func(c *urfave.Context) error {
+			if c.NArg() > 0 {
+				return cli.BadInputf("doctor: saw %q, want flags alone", c.Args().First())
+			}
 			if c.Bool("calibrate") {
 				return calibration(c, s)
 			}

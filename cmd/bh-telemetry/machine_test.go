@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"testing"
@@ -78,6 +79,25 @@ func TestInterruptExitCodes(t *testing.T) {
 		}
 		if !bytes.Contains(out.Bytes(), []byte(`"schema":"bh.sample/1"`)) {
 			t.Errorf("%v: saw output %q, want what was sampled so far", c.args, out.String())
+		}
+	}
+}
+
+// An interrupt that came before the command keeps it from being started.
+func TestInterruptedBeforeTheCommand(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("no sensor is read on this system")
+	}
+	for _, idle := range []string{"0s", "1h"} {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		dir := t.TempDir()
+		started := filepath.Join(dir, "started")
+		var errs bytes.Buffer
+		args := []string{tool, "record", "-q", "-o", filepath.Join(dir, "s.jsonl"), "--idle", idle, "--", "touch", started}
+		if got := run(ctx, args, cli.Streams{Out: &bytes.Buffer{}, Err: &errs}); got != cli.ExitInterrupted || fileExists(started) {
+			t.Errorf("--idle %s: saw exit code %d (%s), command started %t, want %d and no command",
+				idle, got, errs.String(), fileExists(started), cli.ExitInterrupted)
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"time"
 
 	urfave "github.com/urfave/cli/v2"
@@ -43,12 +44,27 @@ func (o recordOptions) Validate() error {
 	if err := checkRoot("record", o.Env.Root); err != nil {
 		return err
 	}
-	if o.Output != "" && o.Format == "" {
-		if _, err := store.FormatOf(o.Output); err != nil {
+	if err := o.checkFormat(); err != nil {
+		return err
+	}
+	return cli.BadInput(o.Sensors.Validate())
+}
+
+// checkFormat refuses a recording that no tool could read.
+func (o recordOptions) checkFormat() (err error) {
+	if o.Output == "" {
+		return nil
+	}
+	format := o.Format
+	if format == "" {
+		if format, err = store.FormatOf(o.Output); err != nil {
 			return err
 		}
 	}
-	return cli.BadInput(o.Sensors.Validate())
+	if err := store.CheckReadable(format); err != nil {
+		return fmt.Errorf("record: %w", err)
+	}
+	return nil
 }
 
 func recordCommand(args []string, s cli.Streams) *urfave.Command {

@@ -236,9 +236,13 @@ func (r *recording) keepCommand(ctx context.Context) error {
 	return ended
 }
 
-// idle leaves the machine alone for the time that is wanted, marked in the recording.
+// idle leaves the machine alone for the time that is wanted, marked in the recording. An interrupt that came before is one
+// too: the command that it stands before is not to be started.
 func (r *recording) idle(ctx context.Context) error {
-	if r.opt.Idle == 0 || ctx.Err() != nil {
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	if r.opt.Idle == 0 {
 		return nil
 	}
 	r.rec.Mark(record.EventIdleBegin)

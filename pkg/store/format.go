@@ -68,6 +68,13 @@ func CheckFormat(f Format) error {
 	return err
 }
 
+// CheckReadable says whether what is written as f can be read again, for tools whose output other tools go on from. The
+// error is bad input.
+func CheckReadable(f Format) error {
+	_, err := readable(f)
+	return err
+}
+
 func (c *codec) reads() bool { return c.read != nil }
 
 func formats(which func(*codec) bool) string {
