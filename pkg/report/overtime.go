@@ -21,7 +21,7 @@ func overTime(d *data) []Block {
 	if t == nil || t.length == 0 {
 		return []Block{Note{Remark, prose("Nothing is drawn over time: %s.", word(d.noTimeline()))}}
 	}
-	blocks := []Block{para("Each box spans the lowest and the highest value of its stretch of time, %s s, while one backend worked; grey is between runs. %s", word(fmt.Sprintf("%.3g", float64(t.length)/1e9/timelineBins)), word(t.cutWords()))}
+	blocks := []Block{para("Each box spans the lowest and the highest value of its stretch of time, %s s, while one backend worked; the faintest grey is between runs. %s", word(fmt.Sprintf("%.3g", float64(t.length)/1e9/timelineBins)), word(t.cutWords()))}
 	drawn := map[string]bool{}
 	for _, q := range quantities {
 		if drawn[q.name] {
@@ -82,7 +82,7 @@ func (d *data) timeFigure(q quantity) *Figure {
 		}
 	}
 	if seen[""] {
-		c.Legend = append(c.Legend, legendEntry{"between runs", muted})
+		c.Legend = append(c.Legend, legendEntry{"between runs", rule})
 	}
 	var before int64
 	for _, s := range t.shown[:len(t.shown)-1] {
@@ -114,7 +114,7 @@ func (d *data) panel(k seriesKey, first int, seen map[string]bool) panel {
 		}
 		c, ok := d.colors[label]
 		if !ok {
-			label, c = "", muted
+			label, c = "", rule
 		}
 		seen[label] = true
 		p.Bins = append(p.Bins, envelope{key.at - first, 1, b.low, b.high, c})
@@ -131,7 +131,7 @@ const hold = 2500 * time.Millisecond
 
 // layerOf orders the colours: what stands between runs lies below the backends.
 func layerOf(c color.NRGBA) float64 {
-	if c == muted {
+	if c == rule {
 		return 0
 	}
 	return 1 + float64(c.R)*65536 + float64(c.G)*256 + float64(c.B)
