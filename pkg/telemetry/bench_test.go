@@ -46,9 +46,9 @@ func server(t testing.TB) fstest.MapFS {
 	set(tree, "proc/self/cgroup", "0::/user.slice")
 	set(tree, "sys/fs/cgroup/user.slice/memory.current", "123456789")
 	set(tree, "sys/fs/cgroup/user.slice/cpu.stat", "usage_usec 123456\nuser_usec 1\nsystem_usec 2\nnr_periods 0\nnr_throttled 0\nthrottled_usec 0")
-	set(tree, "sys/class/hwmon/hwmon7/name", "power_meter")
-	set(tree, "sys/class/hwmon/hwmon7/power1_average", "5120000000")
-	set(tree, "sys/class/hwmon/hwmon7/power1_average_interval", "1000")
+	set(tree, "sys/class/hwmon/hwmon7/device/name", "power_meter")
+	set(tree, "sys/class/hwmon/hwmon7/device/power1_average", "5120000000")
+	set(tree, "sys/class/hwmon/hwmon7/device/power1_average_interval", "1000")
 	for pid := 1000; pid < 1008; pid++ {
 		set(tree, fmt.Sprintf("proc/%d/stat", pid), fmt.Sprintf("%d (python3) S %d%s", pid, pid-1, strings.Repeat(" 7", 48)))
 	}

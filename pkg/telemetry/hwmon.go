@@ -122,16 +122,19 @@ func (h *hwmon) Name() string { return h.name }
 
 // Sample implements Source.
 func (h *hwmon) Sample(now time.Time, dst []record.Sample) ([]record.Sample, error) {
-	begin := time.Now()
+	watch := startWatch(now)
 	var errs []error
 	for _, c := range h.channels {
-		// A chip on a slow bus would shift the readings of those behind it, so each has its own time.
-		s := h.env.sample(now.Add(time.Since(begin)), h.name, c.device)
+		// A chip on a slow bus would shift the readings of those behind it, so each has its own time: the middle of its own
+		// reading, as the chip may have measured at the begin or at the end of it.
+		begin := watch()
+		s := h.env.sample(begin, h.name, c.device)
 		ok, err := c.sample(now, &s)
 		if err != nil {
 			errs = append(errs, err)
 		}
 		if ok {
+			s.TSUnixNS += int64(watch().Sub(begin) / 2)
 			dst = append(dst, s)
 		}
 	}

@@ -25,10 +25,13 @@ func openHwmon(env Environment, _ Options) (Source, string, error) {
 	var gpus []hwmonChip
 	var found []*hwmonChannel
 	for _, folder := range chips {
+		if exists(files, path.Join(folder, "device/type")) {
+			continue // a power supply has a type, a chip has none
+		}
+		folder = hwmonSensors(files, folder)
 		chip, err := readText(files, path.Join(folder, "name"))
 		switch {
-		case err != nil, chip == "amd_energy", exists(files, path.Join(folder, "device/type")):
-			// A power supply has a type, a chip has none.
+		case err != nil, chip == "amd_energy":
 		case chip == "amdgpu", chip == "i915", chip == "xe":
 			gpus = append(gpus, hwmonChip{folder: folder, name: chip, slot: pciSlot(files, folder)})
 		default:
@@ -76,6 +79,18 @@ func (h *hwmon) finish(found []*hwmonChannel, absent string) (Source, string, er
 		return nil, "", &unavailable{kind: ErrPermission, why: place(denied), fix: hwmonGrant}
 	}
 	return nil, "", &unavailable{kind: ErrAbsent, why: absent}
+}
+
+// hwmonSensors is where the sensors of a chip are: in its folder, or in that of its device, where older drivers have them.
+// The power meter of ACPI is one (hwmon_device_register in Linux, drivers/hwmon/acpi_power_meter.c), and its folder has a
+// name in some versions all the same.
+func hwmonSensors(files fs.FS, folder string) string {
+	device := path.Join(folder, "device")
+	if exists(files, path.Join(device, "name")) &&
+		(!exists(files, path.Join(folder, "name")) || exists(files, path.Join(device, "power1_average"))) {
+		return device
+	}
+	return folder
 }
 
 var hwmonFile = regexp.MustCompile(`^(power|energy|in)\d+_(input|average)$`)

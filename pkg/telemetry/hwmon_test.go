@@ -115,10 +115,11 @@ func testHwmonPace(t *testing.T, src Source, tree fstest.MapFS) {
 // Where a machine has several meters, none of them is the whole machine's.
 func TestHwmonSeveralMeters(t *testing.T) {
 	tree := fixture(t, "virtual-machine")
-	for _, chip := range []string{"hwmon0", "hwmon1"} {
-		set(tree, "sys/class/hwmon/"+chip+"/name", "power_meter")
-		set(tree, "sys/class/hwmon/"+chip+"/power1_average", "1000000")
+	for _, folder := range []string{"hwmon0", "hwmon1/device"} {
+		set(tree, "sys/class/hwmon/"+folder+"/name", "power_meter")
+		set(tree, "sys/class/hwmon/"+folder+"/power1_average", "1000000")
 	}
+	set(tree, "sys/class/hwmon/hwmon1/name", "power_meter") // some versions of Linux have the name twice
 	_, detail, err := openHwmon(machine(tree), Options{})
 	if want := "board:meter (its own mean), board:meter#2 (its own mean)"; err != nil || detail != want {
 		t.Errorf("saw %q, %v, want %q", detail, err, want)

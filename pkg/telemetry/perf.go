@@ -57,6 +57,7 @@ type perfEvent struct {
 	scale       float64 // joules for each count
 	first, last uint64
 	counter     perfCounter
+	delay       delay
 }
 
 // perfCounter is an open event.
@@ -246,10 +247,10 @@ func (*perf) Name() string { return perfName }
 // Sample implements Source.
 func (p *perf) Sample(now time.Time, dst []record.Sample) ([]record.Sample, error) {
 	var errs []error
-	slow := p.slow.due(now)
+	slow, watch := p.slow.due(now), startWatch(now)
 	for i := range p.events {
 		e := &p.events[i]
-		v, err := e.counter.count()
+		v, at, err := e.delay.read(watch, e.counter.count)
 		if err == nil && v < e.last {
 			err = fmt.Errorf("the counter fell from %d to %d", e.last, v)
 		}
@@ -258,10 +259,10 @@ func (p *perf) Sample(now time.Time, dst []record.Sample) ([]record.Sample, erro
 			continue
 		}
 		e.last = v
-		s := p.env.sample(now, perfName, e.device)
+		s := p.env.sample(at, perfName, e.device)
 		s.EnergyCounterJoules = units.Ptr(units.Joules(float64(v-e.first) * e.scale))
-		if update := e.update(); slow && update > 0 {
-			s.CounterUpdateNS = units.Ptr(update.Nanoseconds())
+		if update := e.update(); update > 0 {
+			s.CounterUpdateNS = e.delay.update(update, slow)
 		}
 		dst = append(dst, s)
 	}

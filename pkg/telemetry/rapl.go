@@ -62,6 +62,7 @@ type raplZone struct {
 	last      uint64 // microjoules, at the last reading
 	wrap, sum uint64 // microjoules: highest value of the counter, total since opened
 	at        time.Time
+	delay     delay
 }
 
 // openRAPL takes the zones of the control type intel-rapl, which AMD processors share. The control type intel-rapl-mmio
@@ -219,26 +220,26 @@ func (*rapl) Name() string { return raplName }
 // Sample implements Source.
 func (r *rapl) Sample(now time.Time, dst []record.Sample) ([]record.Sample, error) {
 	var errs []error
-	slow := r.slow.due(now)
+	slow, watch := r.slow.due(now), startWatch(now)
 	for i := range r.zones {
 		z := &r.zones[i]
-		if err := z.read(now); err != nil {
+		if err := z.read(watch); err != nil {
 			errs = append(errs, err)
 			continue
 		}
-		s := r.env.sample(now, raplName, z.device)
+		s := r.env.sample(z.at, raplName, z.device)
 		s.EnergyCounterJoules = units.Ptr(units.Joules(float64(z.sum) / 1e6))
-		if slow && z.update > 0 {
-			s.CounterUpdateNS = units.Ptr(z.update.Nanoseconds())
+		if z.update > 0 {
+			s.CounterUpdateNS = z.delay.update(z.update, slow)
 		}
 		dst = append(dst, s)
 	}
 	return dst, errors.Join(errs...)
 }
 
-// read brings sum up to now.
-func (z *raplZone) read(now time.Time) error {
-	v, err := unsigned(z.counter)
+// read brings sum up to date, and at to the end of the reading.
+func (z *raplZone) read(watch stopwatch) error {
+	v, now, err := z.delay.read(watch, func() (uint64, error) { return unsigned(z.counter) })
 	if err != nil {
 		return err
 	}

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path"
 	"path/filepath"
-	"reflect"
 	"runtime"
 	"slices"
 	"strings"
@@ -19,7 +18,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/banterhearts/bh/pkg/record"
-	"github.com/banterhearts/bh/pkg/units"
 )
 
 const energyFile0 = "sys/class/powercap/intel-rapl:0/energy_uj"
@@ -116,12 +114,9 @@ func TestRAPLReading(t *testing.T) {
 			t.Errorf("%s: saw %v J and power %v, want 0 J and no power: it would be the counter over again",
 				s.Device, *s.EnergyCounterJoules, s.PowerW)
 		}
-		want := units.Ptr(int64(1e6))
-		if s.Device == "psys" { // no document says
-			want = nil
-		}
-		if !reflect.DeepEqual(s.CounterUpdateNS, want) {
-			t.Errorf("%s: saw counter_update_ns %v, want %v", s.Device, s.CounterUpdateNS, want)
+		// More than a millisecond where the test was held up while it read; of the platform no document says.
+		if got := deref(s.CounterUpdateNS); s.Device == "psys" && got != -1 || s.Device != "psys" && got < 1e6 {
+			t.Errorf("%s: saw counter_update_ns %d", s.Device, got)
 		}
 	}
 	want := map[string]Resolution{"cpu:0": {Counter: raplUpdate}, "core:0": {Counter: raplUpdate}, "uncore:0": {Counter: raplUpdate}, "psys": {}}
@@ -134,7 +129,7 @@ func TestRAPLReading(t *testing.T) {
 	if got, want := counters(rows), map[string]float64{"cpu:0": 2.5, "core:0": 0, "uncore:0": 0, "psys": 1}; !maps.Equal(got, want) {
 		t.Errorf("saw %v, want %v", got, want)
 	}
-	if rows[0].CounterUpdateNS != nil {
+	if got := deref(rows[0].CounterUpdateNS); got != -1 && got <= int64(raplUpdate+prompt) {
 		t.Error("saw counter_update_ns before its turn")
 	}
 }
