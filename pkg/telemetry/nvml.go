@@ -36,6 +36,7 @@ var (
 	_ Source   = (*gpus)(nil)
 	_ Tracker  = (*gpus)(nil)
 	_ Resolver = (*gpus)(nil)
+	_ prompter = (*gpus)(nil)
 )
 
 // gpu is one GPU that is sampled.
@@ -246,6 +247,9 @@ func (g *gpus) Track(pids []int) {
 	g.family.track(pids)
 	g.slow = pace{}
 }
+
+// prompt implements prompter.
+func (g *gpus) prompt() { g.slow, g.usage.last = pace{}, time.Time{} }
 
 // Resolution implements Resolver: what sampling has shown so far.
 func (g *gpus) Resolution() map[string]Resolution {

@@ -51,8 +51,9 @@ type processes struct {
 }
 
 var (
-	_ Source  = (*processes)(nil)
-	_ Tracker = (*processes)(nil)
+	_ Source   = (*processes)(nil)
+	_ Tracker  = (*processes)(nil)
+	_ prompter = (*processes)(nil)
 )
 
 // process is one tracked process.
@@ -288,6 +289,9 @@ func (p *processes) Sample(now time.Time, dst []record.Sample) ([]record.Sample,
 	s.Processes = units.Ptr(live)
 	return append(dst, s), errors.Join(errs...)
 }
+
+// prompt implements prompter.
+func (p *processes) prompt() { p.read.last = time.Time{} }
 
 // update reads the process again. One that ended, or whose pid another process has now, is gone and keeps its last times.
 func (t *process) update() error {

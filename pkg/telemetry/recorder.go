@@ -110,6 +110,8 @@ func (r *Recorder) sweep(planned bool, event string) {
 	if planned {
 		late, missed := r.plan.take(begin)
 		own.LateNS, own.Missed = units.Ptr(int64(late)), &missed
+	} else {
+		r.set.prompt() // a quantity that is not read behind a window's end has no mean over it
 	}
 	got, err := r.set.Sample(r.line.at(begin))
 	before := len(r.samples)

@@ -130,6 +130,15 @@ func (s *Set) Sample(now time.Time) ([]record.Sample, error) {
 	return dst, errors.Join(errs...)
 }
 
+// prompt makes every source read all it has in the next sweep.
+func (s *Set) prompt() {
+	for _, src := range s.sources {
+		if p, ok := src.(prompter); ok {
+			p.prompt()
+		}
+	}
+}
+
 // Track tells every source that asks which processes are measured.
 func (s *Set) Track(pids []int) {
 	for _, src := range s.sources {

@@ -46,6 +46,12 @@ type Tracker interface {
 	Track(pids []int)
 }
 
+// prompter is a Source that passes over sweeps, or reads less in them, where they follow too soon upon one another.
+type prompter interface {
+	// prompt makes everything due at the next sweep.
+	prompt()
+}
+
 // Resolution is how often a device updates what a source reads; 0 where that is not known or there is no such reading.
 type Resolution struct{ Counter, Power time.Duration }
 
