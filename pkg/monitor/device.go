@@ -321,6 +321,9 @@ func (f *Device) energy(m *meter, marked bool) {
 	}
 	part := m.unmarked()
 	f.EnergyJ, f.MeanW = units.Ptr(units.Joules(part.joules)), units.Ptr(part.watts())
+	if f.PeakW != nil { // readings miss peaks that a counter's rise has in it, and no peak is below the mean
+		raise(&f.PeakW, f.MeanW)
+	}
 	if f.IdleW != nil {
 		f.MarginalJ = units.Ptr(*f.EnergyJ - f.IdleW.For(part.time))
 	}

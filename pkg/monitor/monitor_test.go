@@ -282,6 +282,28 @@ func TestPeakOfACounter(t *testing.T) {
 	}
 }
 
+// Readings that fall between the peaks of a load are below its mean, which the counter has; the peak is not.
+func TestPeakIsNotBelowMean(t *testing.T) {
+	for _, column := range []func(*record.Sample, *units.Watts){
+		func(s *record.Sample, w *units.Watts) { s.PowerW = w },
+		func(s *record.Sample, w *units.Watts) { s.PowerAvgW = w },
+	} {
+		m, g := New(), NewGrader()
+		for i := range 81 {
+			s := at(time.Duration(i)*50*time.Millisecond, record.SourceCPUEstimate, "cpu")
+			s.EnergyCounterJoules = units.Ptr(units.Joules(float64(i) * 0.05 * 4.29))
+			column(&s, units.Ptr(units.Watts(4+0.015*float64(i%2))))
+			m.Add(s)
+			g.Add(&s)
+		}
+		s := Summarize(m, g)
+		d := s.Devices[0]
+		if d.PeakW == nil || d.MeanW == nil || *d.PeakW < *d.MeanW || math.Abs(float64(*d.PeakW)-4.29) > 1e-6 {
+			t.Errorf("saw a mean of %s W and a peak of %s W, want both 4.29 W", units.G4Ptr(d.MeanW), units.G4Ptr(d.PeakW))
+		}
+	}
+}
+
 // A recording that was interrupted in its first idle window knows idle power and nothing else.
 func TestNothingButIdleness(t *testing.T) {
 	m, g := New(), NewGrader()
