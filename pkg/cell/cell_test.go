@@ -115,6 +115,21 @@ func TestPowerOverTheRunsThatHaveIt(t *testing.T) {
 	}
 }
 
+// A power of 0 W is a broken sensor: it is no part of a mean, and a cell that has no other has no power.
+func TestZeroPower(t *testing.T) {
+	a, b, c := okRun(0, 100), okRun(1, 100), okRun(2, 100)
+	a.PowerMeanW, a.PowerSource, a.EnergyGrade = units.Ptr(units.Watts(10)), "rapl", record.GradeB
+	b.PowerMeanW, b.PowerSource, b.EnergyGrade = units.Ptr(units.Watts(0)), "hwmon", record.GradeC
+	got := build(t, a, b, c)[0]
+	if *got.PowerMeanW != 10 || *got.PowerN != 1 || got.PowerSource != "rapl" || got.EnergyGrade != record.GradeB {
+		t.Errorf("saw %v W of %d runs, source %q, grade %q", *got.PowerMeanW, *got.PowerN, got.PowerSource, got.EnergyGrade)
+	}
+	got = build(t, b, c)[0]
+	if got.PowerMeanW != nil || got.PowerN == nil || *got.PowerN != 0 || got.EnergyGrade != "" {
+		t.Errorf("saw %v W, n %v, grade %q, want no power of 0 runs", got.PowerMeanW, got.PowerN, got.EnergyGrade)
+	}
+}
+
 func TestGenerateCountsNewTokens(t *testing.T) {
 	r := okRun(0, 200)
 	r.Mode, r.MaxNewTokens, r.TokensGenerated = record.GenerateCached, 8, units.Ptr(units.Tokens(8))

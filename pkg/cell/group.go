@@ -24,6 +24,7 @@ type group struct {
 	hashed           int // runs with an output hash
 	sources          map[string]bool
 	grade            record.Grade
+	zeroPower        bool // a run has a power of 0 W
 
 	latency    figure // ms
 	throughput figure // tok/s
@@ -80,7 +81,11 @@ func (g *group) add(r *record.Run) {
 
 // addTelemetry takes the columns that exist once a run is joined with samples.
 func (g *group) addTelemetry(r *record.Run) {
-	if r.PowerMeanW != nil {
+	switch {
+	case r.PowerMeanW == nil:
+	case *r.PowerMeanW == 0: // no device that works draws nothing: its sensor is broken
+		g.zeroPower = true
+	default:
 		g.power.add(r, float64(*r.PowerMeanW))
 		g.sources[r.PowerSource] = true
 		g.grade = WorseGrade(g.grade, r.EnergyGrade)
@@ -187,7 +192,10 @@ func (g *group) otherFigures(c *record.Cell) error {
 	set(&c.PowerMeanW, power.mean)
 	set(&c.PowerSDW, power.sd)
 	set(&c.PowerSEW, power.se)
-	if n := int64(len(g.power.all())); n > 0 {
+	switch n := int64(len(g.power.all())); {
+	case n > 0:
+		c.PowerN = &n
+	case g.zeroPower: // none of them is one: who makes energy of it can say why there is none
 		c.PowerN = &n
 	}
 	set(&c.GPUPowerMeanW, mean(g.gpuPower))

@@ -37,9 +37,12 @@ func (r rates) bill(seconds float64, power *units.Watts) (b bill, why []string) 
 	default:
 		why = append(why, ReasonPriceUnknown)
 	}
-	if power == nil {
+	switch {
+	case power == nil:
 		why = append(why, ReasonPowerUnknown)
-	} else {
+	case *power == 0: // no device that works draws nothing: its sensor is broken
+		why = append(why, ReasonZeroPower)
+	default:
 		b.kwh = units.Ptr(units.Joules(float64(*power) * seconds).KWh())
 	}
 	switch {

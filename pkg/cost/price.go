@@ -17,7 +17,7 @@ const (
 	ReasonPriceUnknown      = "price_unknown"      // the book has no price of this tier: infra and total are null
 	ReasonNoCapitalCost     = "no_capital_cost"    // on-prem without a capital cost: infra is null, total is energy only
 	ReasonEnergyExcluded    = "energy_excluded"    // the method leaves energy out: energy cost is null, total is infra only
-	ReasonZeroPower         = "zero_power"         // tokens per kWh of no power
+	ReasonZeroPower         = "zero_power"         // a power of 0 W is a broken sensor: null as with ReasonPowerUnknown
 )
 
 // ErrDevice says that a method which matches devices met a cell that names none.
@@ -114,7 +114,10 @@ func priceCell(c *record.Cell, o *offer, b *Book, m Method) record.Cost {
 		Scenario: c.Scenario, N: c.N, Sessions: c.Sessions, Method: m.Name, Estimator: m.Estimator,
 		Provider: o.provider, Tier: o.tier, Region: o.region, Currency: o.currency, PriceDate: o.date, Default: o.isDefault,
 		USDPerHour: o.usdPerHour, USDPerKWh: b.Energy.USDPerKWh, GCO2ePerKWh: b.Carbon.GCO2ePerKWh,
-		PowerW: c.PowerMeanW, PowerSource: c.PowerSource, EnergyGrade: c.EnergyGrade,
+	}
+	power := powerOf(c)
+	if power == nil || *power > 0 {
+		r.PowerW, r.PowerN, r.PowerSource, r.EnergyGrade = power, c.PowerN, c.PowerSource, c.EnergyGrade
 	}
 	r.ThroughputTokS = throughput(c, m.Estimator)
 	switch {
@@ -123,7 +126,7 @@ func priceCell(c *record.Cell, o *offer, b *Book, m Method) record.Cost {
 	case r.ThroughputTokS == nil:
 		r.Reason = ReasonThroughputUnknown
 	default:
-		r.Reason = fill(&r, m)
+		r.Reason = fill(&r, power, m)
 	}
 	r.TotalCILowerUSD, r.TotalCIUpperUSD, r.CIMethod = interval(c, &r)
 	return r
@@ -140,19 +143,23 @@ func throughput(c *record.Cell, estimator string) *units.TokensPerSecond {
 	return c.ThroughputRatioTokS
 }
 
+// powerOf is the mean power of a cell; 0 where those of its runs that have one have 0 W.
+func powerOf(c *record.Cell) *units.Watts {
+	if c.PowerMeanW == nil && c.PowerN != nil && *c.PowerN == 0 {
+		return new(units.Watts)
+	}
+	return c.PowerMeanW
+}
+
 // fill computes the columns of a row whose throughput is known, and returns the reasons of those it cannot.
-func fill(r *record.Cost, m Method) string {
+func fill(r *record.Cost, power *units.Watts, m Method) string {
 	seconds := units.TokensPer1M / float64(*r.ThroughputTokS)
 	r.HoursPer1M = units.Ptr(units.Hours(seconds / secondsPerHour))
-	b, why := ratesOf(r, m.InfraOnly).bill(seconds, r.PowerW)
+	b, why := ratesOf(r, m.InfraOnly).bill(seconds, power)
 	r.InfraUSDPer1M, r.EnergyKWhPer1M, r.EnergyUSDPer1M, r.TotalUSDPer1M = b.infra, b.kwh, b.energy, b.total
 	if kwh := b.kwh; kwh != nil {
 		r.CarbonGPer1M = units.Ptr(units.GramsCO2e(float64(*kwh) * float64(r.GCO2ePerKWh)))
-		if *kwh > 0 {
-			r.TokensPerKWh = units.Ptr(units.TokensPerKWh(units.TokensPer1M / float64(*kwh)))
-		} else {
-			why = append(why, ReasonZeroPower)
-		}
+		r.TokensPerKWh = units.Ptr(units.TokensPerKWh(units.TokensPer1M / float64(*kwh)))
 	}
 	return strings.Join(why, ",")
 }

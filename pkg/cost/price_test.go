@@ -101,7 +101,7 @@ func TestIntervalMethods(t *testing.T) {
 		"power without spread":       {cost.MethodDefault, func(c *record.Cell) { c.PowerSDW = nil }, cost.CILogLatency},
 		"one power reading":          {cost.MethodDefault, func(c *record.Cell) { c.PowerN = units.Ptr(int64(1)) }, cost.CILogLatency},
 		"constant power":             {cost.MethodDefault, func(c *record.Cell) { c.PowerSDW = units.Ptr(units.Watts(0)) }, cost.CILogLatency},
-		"zero power":                 {cost.MethodDefault, func(c *record.Cell) { c.PowerMeanW = units.Ptr(units.Watts(0)) }, cost.CILogLatency},
+		"zero power":                 {cost.MethodDefault, func(c *record.Cell) { c.PowerMeanW = units.Ptr(units.Watts(0)) }, "none:no_total"},
 		"infra only":                 {cost.MethodDefault.WithoutEnergy(), func(*record.Cell) {}, cost.CILogLatency},
 		"mean":                       {mean, func(*record.Cell) {}, cost.CILogThroughputPower},
 		"mean, power without spread": {mean, func(c *record.Cell) { c.PowerN = nil }, cost.CILogThroughput},
@@ -154,10 +154,21 @@ func TestUnknownIsNull(t *testing.T) {
 		t.Errorf("no runs: reason %q, hours %v", r.Reason, r.HoursPer1M)
 	}
 
-	cell = measured(record.Prefill, "s")
-	cell.PowerMeanW = units.Ptr(units.Watts(0))
-	if r, _ = rowsOf(t, smallBook(), cost.MethodDefault, cell); r.Reason != cost.ReasonZeroPower || r.TokensPerKWh != nil || *r.EnergyUSDPer1M != 0 {
-		t.Errorf("zero power: reason %q, tokens per kWh %v", r.Reason, r.TokensPerKWh)
+	zero, none := measured(record.Prefill, "s"), measured(record.Prefill, "s") // as an archive and as runs tell it
+	zero.PowerMeanW = units.Ptr(units.Watts(0))
+	none.PowerMeanW, none.PowerN, none.EnergyGrade = nil, units.Ptr(int64(0)), ""
+	for _, cell := range []record.Cell{zero, none} {
+		r, onPrem := rowsOf(t, smallBook(), cost.MethodDefault, cell)
+		if r.Reason != cost.ReasonZeroPower || onPrem.Reason != cost.ReasonNoCapitalCost+","+cost.ReasonZeroPower || r.InfraUSDPer1M == nil {
+			t.Errorf("zero power: reasons %q and %q", r.Reason, onPrem.Reason)
+		}
+		for name, known := range map[string]bool{"power_w": r.PowerW != nil, "energy": r.EnergyUSDPer1M != nil, "kwh": r.EnergyKWhPer1M != nil,
+			"total": r.TotalUSDPer1M != nil, "on-prem total": onPrem.TotalUSDPer1M != nil, "carbon": r.CarbonGPer1M != nil,
+			"tokens per kWh": r.TokensPerKWh != nil, "grade": r.EnergyGrade != ""} {
+			if known {
+				t.Errorf("zero power: there is a figure of %s", name)
+			}
+		}
 	}
 }
 

@@ -91,7 +91,7 @@ func meansOf(rows []*record.Cost) modeMeans {
 		s := float64(*r.ThroughputTokS)
 		m.cells++
 		m.throughput += s
-		if r.PowerW != nil {
+		if r.PowerW != nil && *r.PowerW > 0 {
 			m.powerCells++
 			m.power += float64(*r.PowerW)
 		}

@@ -1,6 +1,7 @@
 package cost
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -51,6 +52,7 @@ var viewColumns = []viewColumn{
 	{name: "tier", shared: true, value: func(r *record.Cost) string { return string(r.Tier) }},
 	{name: "throughput_tok_s", right: true, value: func(r *record.Cost) string { return units.G4Ptr(r.ThroughputTokS) }},
 	{name: "power_w", right: true, value: func(r *record.Cost) string { return estimated(r, r.PowerW != nil, units.G4Ptr(r.PowerW)) }},
+	{name: "energy_grade", value: showGrade},
 	{name: "total_usd_per_1m", right: true, value: showTotal},
 	{name: "95% interval", value: showInterval},
 	{name: "carbon_g_per_1m", right: true, value: func(r *record.Cost) string {
@@ -65,7 +67,7 @@ func NewView(rows []record.Cost) View {
 	var v View
 	var shown []*record.Cost
 	noRuns, noPrice := map[string]int{}, map[string]int{}
-	marked := false
+	marked, partly := false, false
 	for i := range rows {
 		r := &rows[i]
 		switch {
@@ -76,11 +78,15 @@ func NewView(rows []record.Cost) View {
 		default:
 			shown = append(shown, r)
 			marked = marked || r.EnergyGrade == record.GradeD && r.PowerW != nil
+			partly = partly || partlyPowered(r)
 		}
 	}
 	v.layOut(shown)
 	if marked {
 		v.Notes = append(v.Notes, EstimateMark+" rests on a power that was estimated, not measured (energy grade D)")
+	}
+	if partly {
+		v.Notes = append(v.Notes, "energy_grade in brackets: how many of the runs have a power; power, energy and carbon are the mean over those")
 	}
 	v.note(noRuns, "without a good run")
 	v.note(noPrice, "without a price in the book")
@@ -174,6 +180,21 @@ func threads(n *int64) string {
 		return ""
 	}
 	return strconv.FormatInt(*n, 10)
+}
+
+// partlyPowered reports whether some runs of a row have a power and others have none.
+func partlyPowered(r *record.Cost) bool { return r.PowerW != nil && r.PowerN != nil && *r.PowerN < r.N }
+
+// showGrade is the grade of the power that a row's energy, total and carbon rest on, with the runs that have one where that is
+// not all.
+func showGrade(r *record.Cost) string {
+	switch {
+	case r.PowerW == nil:
+		return units.Absent
+	case partlyPowered(r):
+		return fmt.Sprintf("%s (%d of %d runs)", cmp.Or(string(r.EnergyGrade), "none"), *r.PowerN, r.N)
+	}
+	return cmp.Or(string(r.EnergyGrade), "none")
 }
 
 // showTotal marks a total that contains an estimated energy.

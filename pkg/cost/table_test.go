@@ -32,16 +32,18 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
-// viewRows are rows of every kind: measured, estimated, without power, without price, without runs.
+// viewRows are rows of every kind: measured, partly so, estimated, ungraded, without power, without price, without runs.
 func viewRows(t *testing.T) []record.Cost {
 	good, guess, dark := measured(record.Prefill, "batch_short"), measured(record.Prefill, "single_short"), measured(record.Generate, "batch_short")
 	guess.EnergyGrade, guess.PowerSource = record.GradeD, "cpu-estimate"
-	dark.PowerMeanW, dark.EnergyGrade = nil, ""
+	dark.PowerMeanW, dark.PowerN, dark.EnergyGrade = nil, nil, ""
+	partly, shared, ungraded := measured(record.Generate, "single_short"), measured(record.Generate, "single_long"), measured(record.Generate, "ungraded")
+	partly.PowerN, shared.EnergyGrade, ungraded.EnergyGrade = units.Ptr(int64(2)), record.GradeC, ""
 	absent := record.Cell{
 		Schema: record.SchemaCell, Experiment: "e", Host: "h", Backend: "transformers-cpu", Model: "m", Precision: "fp32",
 		Device: record.CPU, Threads: units.Ptr(int64(2)), Mode: record.Prefill, Scenario: "batch_short", NDegraded: 7,
 	}
-	rows, err := cost.Price([]record.Cell{good, guess, dark, absent}, smallBook(), cost.MethodDefault)
+	rows, err := cost.Price([]record.Cell{good, guess, dark, partly, shared, ungraded, absent}, smallBook(), cost.MethodDefault)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -52,7 +52,7 @@ type Cell struct {
 	PowerMeanW      *units.Watts   `json:"power_mean_w"`
 	PowerSDW        *units.Watts   `json:"power_sd_w"`
 	PowerSEW        *units.Watts   `json:"power_se_w"` // as lat_se_ms
-	PowerN          *int64         `json:"power_n"`    // runs with a power figure
+	PowerN          *int64         `json:"power_n"`    // runs with a power figure; 0: those that have one have 0 W
 	PowerSource     string         `json:"power_source"`
 	EnergyGrade     Grade          `json:"energy_grade"` // the worst of the runs' grades
 	GPUPowerMeanW   *units.Watts   `json:"gpu_power_mean_w"`

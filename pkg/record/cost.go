@@ -46,6 +46,7 @@ type Cost struct {
 	GCO2ePerKWh     units.GramsCO2ePerKWh  `json:"gco2e_per_kwh"`
 	ThroughputTokS  *units.TokensPerSecond `json:"throughput_tok_s"`
 	PowerW          *units.Watts           `json:"power_w"`
+	PowerN          *int64                 `json:"power_n"` // of the cell: runs with a power figure, of n
 	PowerSource     string                 `json:"power_source"`
 	EnergyGrade     Grade                  `json:"energy_grade"`
 	HoursPer1M      *units.Hours           `json:"hours_per_1m"`
@@ -85,6 +86,7 @@ func (r *Cost) Validate() error {
 	atLeast(c, "gco2e_per_kwh", r.GCO2ePerKWh, 0)
 	positive(c, "throughput_tok_s", r.ThroughputTokS)
 	nonNegative(c, "power_w", r.PowerW)
+	nonNegative(c, "power_n", r.PowerN)
 	nonNegative(c, "infra_usd_per_1m", r.InfraUSDPer1M)
 	nonNegative(c, "energy_usd_per_1m", r.EnergyUSDPer1M)
 	nonNegative(c, "total_usd_per_1m", r.TotalUSDPer1M)
