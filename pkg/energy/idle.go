@@ -41,19 +41,28 @@ func (h history) idlePower(from, to int64) idle {
 	return out
 }
 
-// rested says whether the device was left alone in w, as far as its utilisation tells. The kernel tells that of the processors
-// on the host as a whole.
+// rested says whether the device was left alone in w, as far as utilisation is told.
 func (d *device) rested(all []*device, w Window) bool {
 	for _, o := range all {
-		if o.name != d.name && !(d.is(record.CPU) && o.is("host")) {
+		if !o.tellsUse() || !Burdens(o.name, d.name) {
 			continue
 		}
-		if use := o.util.mean(w); use != nil && *use > MaxIdleUse {
+		use := Use{From: w.Start, To: w.End}
+		for _, p := range o.util {
+			use.Add(p.ts, units.Percent(p.v))
+		}
+		if !use.Rested() {
 			return false
 		}
 	}
 	return true
 }
+
+// tellsUse reports whether readings of utilisation are to be expected: a source that has begun to tell of the host will.
+func (d *device) tellsUse() bool { return len(d.util) > 0 || d.source == procSource && d.is(hostName) }
+
+// procSource tells how busy the processors are, at most ten times a second.
+const procSource = "proc"
 
 // power is what a group of sensors' devices drew, or nil where one of them is not known.
 func (i idle) power(group []sensor) *units.Watts {

@@ -89,6 +89,44 @@ func TestBusyIdleness(t *testing.T) {
 	}
 }
 
+// The first reading of utilisation of a recording lies within its first idle stretch, and the last one of it within its last.
+// What is known of a stretch counts, and a stretch of which next to nothing is known does not.
+func TestIdlenessAtTheEnds(t *testing.T) {
+	samples := every(50*ms, 0, 30_000*ms, "rapl", "cpu:0", counterAt(func(s float64) float64 { return 20 * s }))
+	before, after := idleMarks(0, 1000*ms), idleMarks(29_000*ms, 30_000*ms)
+	memory := every(1000*ms, 0, 30_000*ms, "proc", "host", func(s *record.Sample) { s.MemUsedBytes = units.Ptr(units.Bytes(1)) })
+	use := func(from, to int64, percent units.Percent) []record.Sample {
+		return every(141*ms, from, to, "proc", "host", func(s *record.Sample) { s.UtilPct = units.Ptr(percent) })
+	}
+	for name, c := range map[string]struct {
+		use   []record.Sample
+		idle  bool
+		wants string
+	}{
+		"busy":                          {use(110*ms, 29_900*ms, 50), false, "counter_only,idle_busy"},
+		"left alone":                    {use(110*ms, 29_900*ms, 5), true, "counter_only"},
+		"known of the run alone":        {use(11_000*ms, 19_000*ms, 5), false, "counter_only,idle_busy"},
+		"known of less than half of it": {use(600*ms, 29_400*ms, 5), false, "counter_only,idle_busy"},
+	} {
+		r := okRun("1", record.CPU, 11_000*ms, 19_000*ms, 4)
+		joinAll(t, slices.Concat(samples, memory, before, after, c.use), r)
+		if (r.IdleBeforeW != nil) != c.idle || (r.IdleAfterW != nil) != c.idle || r.EnergyReasons != c.wants {
+			t.Errorf("%s: saw %s W before, %s W after, %s, want idle power: %t, %s", name, units.G4Ptr(r.IdleBeforeW),
+				units.G4Ptr(r.IdleAfterW), r.EnergyReasons, c.idle, c.wants)
+		}
+	}
+}
+
+func TestBurdens(t *testing.T) {
+	for pair, want := range map[[2]string]bool{{"gpu:0", "gpu:0"}: true, {"gpu:0", "gpu:1"}: false, {"host", "gpu:0"}: false,
+		{"host", "cpu:0"}: true, {"host", "cpu"}: true, {"host", "dram:1"}: true, {"host", "meter:wall"}: true, {"host", "system"}: true,
+		{"gpu:0", "meter:wall"}: true, {"gpu:3", "system"}: true, {"gpu:0", "cpu:0"}: false} {
+		if Burdens(pair[0], pair[1]) != want {
+			t.Errorf("%v: want %t", pair, want)
+		}
+	}
+}
+
 // Of processors that others worked on the energy is not the run's alone.
 func TestForeignLoadIsShared(t *testing.T) {
 	samples := every(10*ms, 0, 3000*ms, "rapl", "cpu:0", both(counterAt(func(s float64) float64 { return 40 * s }), powerAt(func(float64) float64 { return 40 })))
