@@ -65,8 +65,9 @@ func joinCommand(args []string, s cli.Streams) *urfave.Command {
 		Usage:     "fill the energy columns of runs from samples",
 		ArgsUsage: "[RUNS…]",
 		Description: "RUNS are files, globs, folders or - for standard input. Runs that are not ok pass through unchanged. Ends\n" +
-			"with exit code 3 when rows were rejected or runs found no energy; their energy_reasons say why. The energy\n" +
-			"that ok runs have already is replaced, also by nothing where the samples do not cover them.",
+			"with exit code 3 when rows were rejected, out of order or given twice (they count once), or runs found no\n" +
+			"energy; their energy_reasons say why. The energy that ok runs have already is replaced, also by nothing\n" +
+			"where the samples do not cover them.",
 		Flags: []urfave.Flag{
 			&urfave.StringSliceFlag{Name: "samples", Usage: "recording in `FILE`, a glob or a folder; may be given several times"},
 			&urfave.StringFlag{Name: "source", DefaultText: "what measures the device that did the work",
@@ -208,6 +209,10 @@ func shortfall(sum energy.Summary, runs []*record.Run) error {
 	if sum.Disordered > 0 {
 		errs = append(errs, fmt.Errorf("%d of %d samples were out of order in time and may be missing from a window",
 			sum.Disordered, sum.Samples))
+	}
+	if sum.Repeated > 0 {
+		errs = append(errs, fmt.Errorf("%d of %d samples were given twice and count once; is a recording named again, or a copy of it?",
+			sum.Repeated, sum.Samples))
 	}
 	return errors.Join(errs...)
 }

@@ -42,29 +42,34 @@ func (d *device) all() []*series {
 		&d.cpuTime, &d.throttle}
 }
 
-// add takes one sample in.
-func (d *device) add(s *record.Sample) {
-	take(&d.counter, s.TSUnixNS, s.EnergyCounterJoules)
-	take(&d.power, s.TSUnixNS, s.PowerW)
-	take(&d.average, s.TSUnixNS, s.PowerAvgW)
-	take(&d.temp, s.TSUnixNS, s.TempC)
-	take(&d.mem, s.TSUnixNS, s.MemUsedBytes)
-	take(&d.util, s.TSUnixNS, s.UtilPct)
-	take(&d.own, s.TSUnixNS, s.MemOwnBytes)
-	take(&d.foreign, s.TSUnixNS, s.ForeignProcesses)
-	take(&d.processes, s.TSUnixNS, s.Processes)
-	take(&d.cpuTime, s.TSUnixNS, s.CPUTimeNS)
+// add takes one sample in. It reports whether all that the sample tells was there already.
+func (d *device) add(s *record.Sample) (again bool) {
+	var n tally
+	take(&n, &d.counter, s.TSUnixNS, s.EnergyCounterJoules)
+	take(&n, &d.power, s.TSUnixNS, s.PowerW)
+	take(&n, &d.average, s.TSUnixNS, s.PowerAvgW)
+	take(&n, &d.temp, s.TSUnixNS, s.TempC)
+	take(&n, &d.mem, s.TSUnixNS, s.MemUsedBytes)
+	take(&n, &d.util, s.TSUnixNS, s.UtilPct)
+	take(&n, &d.own, s.TSUnixNS, s.MemOwnBytes)
+	take(&n, &d.foreign, s.TSUnixNS, s.ForeignProcesses)
+	take(&n, &d.processes, s.TSUnixNS, s.Processes)
+	take(&n, &d.cpuTime, s.TSUnixNS, s.CPUTimeNS)
 	if s.Throttle != "" || d.throttle != nil || s.Source == nvmlSource {
 		slow := 0.0
 		if s.Throttle != "" {
 			slow = 1
 		}
-		take(&d.throttle, s.TSUnixNS, &slow)
+		take(&n, &d.throttle, s.TSUnixNS, &slow)
 	}
 	carry(&d.counterPeriod, s.CounterUpdateNS)
 	carry(&d.powerPeriod, s.PowerUpdateNS)
 	carry(&d.box, s.PowerAvgNS)
+	return n.told > 0 && n.fresh == 0
 }
+
+// tally counts the readings of one sample, and those of them that were not there before.
+type tally struct{ told, fresh int }
 
 // carry keeps what is told once in a while.
 func carry(to, v *int64) {
@@ -76,9 +81,13 @@ func carry(to, v *int64) {
 // nvmlSource tells of throttling with every reading, so that an empty text of it means that there is none.
 const nvmlSource = "nvml"
 
-func take[T ~float64 | ~int64](to *series, ts int64, v *T) {
-	if v != nil {
-		*to = append(*to, point{ts, float64(*v)})
+func take[T ~float64 | ~int64](n *tally, to *series, ts int64, v *T) {
+	if v == nil {
+		return
+	}
+	n.told++
+	if to.insert(point{ts, float64(*v)}) {
+		n.fresh++
 	}
 }
 
@@ -93,18 +102,18 @@ func (d *device) kind() string {
 
 func (d *device) is(class record.Device) bool { return d.kind() == string(class) }
 
-// history is what the sensors of one host said. It is not sorted.
+// history is what the sensors of one host said.
 type history map[sensor]*device
 
-// add takes one sample in.
-func (h history) add(s *record.Sample) {
+// add takes one sample in. It reports whether all that the sample tells was there already.
+func (h history) add(s *record.Sample) (again bool) {
 	k := sensor{s.Source, s.Device}
 	d := h[k]
 	if d == nil {
 		d = newDevice(k)
 		h[k] = d
 	}
-	d.add(s)
+	return d.add(s)
 }
 
 // reach is how far around a window readings matter: twice near for the times of updates and the powers at its edges, as far
@@ -125,7 +134,6 @@ func (h history) view(w Window) []*device {
 		v := *d
 		known := false
 		for _, s := range v.all() {
-			s.sort()
 			known = known || s.after(to) > 0
 			v.seen = v.seen || len(s.within(from, to)) > 0
 			*s = s.around(from, to)
@@ -152,7 +160,6 @@ func (d *device) silence(to int64) {
 func (h history) forget(t int64) {
 	for _, d := range h {
 		for _, s := range d.all() {
-			s.sort()
 			if n := s.after(t) - 1; n > 0 {
 				*s = slices.Delete(*s, 0, n)
 			}

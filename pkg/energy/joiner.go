@@ -34,6 +34,7 @@ type Summary struct {
 	Unmeasured int // of OK, those that got no energy; their energy_reasons say why
 	Samples    int // samples seen
 	Disordered int // samples older than one before them; they may have come too late for their window
+	Repeated   int // samples of which all was told before at the same time, as by a copy of a recording: they count once
 }
 
 // host is the state of the join for one host.
@@ -49,6 +50,7 @@ type host struct {
 	begin    int64     // time of the first sample
 	now      int64     // time of the latest
 	forgot   int64     // when readings were last forgotten
+	kept     int64     // those before it were
 	reach    int64     // of the longest window
 }
 
@@ -125,10 +127,13 @@ func (j *Joiner) Sample(s *record.Sample) {
 	if s.TSUnixNS < h.now {
 		j.sum.Disordered++
 	}
-	h.sample(s)
+	if h.sample(s) {
+		j.sum.Repeated++
+	}
 }
 
-func (h *host) sample(s *record.Sample) {
+// sample takes a sample in, and reports whether a sensor's was told before.
+func (h *host) sample(s *record.Sample) (again bool) {
 	if h.begin == 0 {
 		h.begin = s.TSUnixNS
 	}
@@ -136,11 +141,12 @@ func (h *host) sample(s *record.Sample) {
 	h.openUntil(s.TSUnixNS)
 	if s.Source == record.SourceRecorder {
 		h.told(s)
-	} else {
-		h.history.add(s)
+	} else if s.TSUnixNS >= h.kept { // a reading that no window waits for any more must not be held
+		again = h.history.add(s)
 	}
 	h.closeUntil(h.now)
 	h.forget()
+	return again
 }
 
 // told takes in what a recorder says of itself.
@@ -230,7 +236,8 @@ func (h *host) forget() {
 			keep = min(keep, h.idleFrom-int64(patience))
 		}
 	}
-	h.history.forget(keep)
+	h.kept = max(h.kept, keep)
+	h.history.forget(h.kept)
 }
 
 // finish evaluates what is still open, and fills the runs in.

@@ -99,23 +99,132 @@ func TestJoinerHoldsOneWindow(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	held := 0
+	most := 0
 	counter := counterAt(func(s float64) float64 { return 40*s + 1000 })
 	for at := -1000 * ms; at <= 3_600_000*ms; at += 50 * ms {
 		s := reading("rapl", "cpu:0", at, counter)
 		j.Sample(&s)
-		held = max(held, len(j.hosts["h"].history[sensor{"rapl", "cpu:0"}].counter))
+		most = max(most, held(j))
 	}
 	if sum := j.Finish(); sum.Unmeasured != 0 {
 		t.Errorf("saw %+v, want energy for all runs", sum)
 	}
-	if held > 180 {
-		t.Errorf("held %d readings at once, want about the 160 of a window with what is around it", held)
+	if most > 180 {
+		t.Errorf("held %d readings at once, want about the 160 of a window with what is around it", most)
 	}
 	for _, r := range runs {
 		if r.PowerMeanW == nil || *r.PowerMeanW < 39.999 || *r.PowerMeanW > 40.001 {
 			t.Fatalf("run %s: saw %v", r.RunID, r.PowerMeanW)
 		}
+	}
+}
+
+// held is the most readings of one quantity that a joiner holds for host h.
+func held(j *Joiner) (n int) {
+	for _, d := range j.hosts["h"].history {
+		for _, s := range d.all() {
+			n = max(n, len(*s))
+		}
+	}
+	return n
+}
+
+// Readings stand in order at all times, whatever order they came in, so that a long window is not put in order again and
+// again; and what is there already is not there twice.
+func TestReadingsStayInOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		h, again := history{}, 0
+		told := map[point]bool{}
+		for i, at := range rapid.SliceOf(rapid.Int64Range(0, 20)).Draw(t, "times") {
+			p := point{t0 + at, rapid.SampledFrom([]float64{1, 2, 3}).Draw(t, fmt.Sprint("value ", i))}
+			s := reading("hwmon", "gpu:0", at, powerAt(func(float64) float64 { return p.v }))
+			if h.add(&s) != told[p] {
+				t.Fatalf("reading %d, %v: saw told before: %t, want %t", i, p, !told[p], told[p])
+			}
+			if told[p] {
+				again++
+			}
+			told[p] = true
+			got := h[sensor{"hwmon", "gpu:0"}].power
+			if len(got) != len(told) || !slices.IsSortedFunc(got, func(a, b point) int { return cmp.Or(cmp.Compare(a.ts, b.ts), cmp.Compare(a.v, b.v)) }) {
+				t.Fatalf("saw %v after %d readings, %d of them again: want them in order", got, i+1, again)
+			}
+		}
+	})
+}
+
+// A sample of which a part is new is not told again, nor is one that tells nothing.
+func TestRepeatedSamples(t *testing.T) {
+	h := history{}
+	power := powerAt(func(float64) float64 { return 5 })
+	for i, c := range []struct {
+		s    record.Sample
+		want bool
+	}{
+		{reading("hwmon", "gpu:0", 0, power), false},
+		{reading("hwmon", "gpu:0", 0, power), true},
+		{reading("hwmon", "gpu:0", 0, both(power, counterAt(func(float64) float64 { return 1 }))), false},
+		{reading("hwmon", "gpu:1", 0, power), false},
+		{reading("nvml", "gpu:0", 0, power), false},
+		{reading("hwmon", "gpu:0", 0, func(*record.Sample) {}), false},
+		{reading("hwmon", "gpu:0", 1, power), false},
+		{reading("hwmon", "gpu:0", 0, power), true},
+	} {
+		if got := h.add(&c.s); got != c.want {
+			t.Errorf("sample %d: saw told before: %t, want %t", i, got, c.want)
+		}
+	}
+}
+
+// A recording beside its copy gives what it gives alone, and says how much was there twice.
+func TestJoinerCountsACopyOnce(t *testing.T) {
+	noise := func(s float64) float64 { return 150 + 20*math.Sin(s*s) }
+	samples := slices.Concat(wallRows(300*ms, 0, 30_000*ms, func(int64) int64 { return 0 }),
+		every(1000*ms, 0, 30_000*ms, "hwmon", "gpu:0", powerAt(noise)),
+		every(50*ms, 0, 30_000*ms, "rapl", "cpu:0", counterAt(func(s float64) float64 { return 40 * s })))
+	byTime(samples)
+	for _, device := range []record.Device{record.GPU, record.CPU} {
+		var got [2]*record.Run
+		var sums [2]Summary
+		for i, recordings := range [][]iter.Seq2[*record.Sample, error]{{stream(samples, nil)}, {stream(samples, nil), stream(samples, nil)}} {
+			got[i] = okRun("1", device, 8_300*ms, 22_100*ms, 1)
+			j := NewJoiner()
+			if err := j.Add(got[i]); err != nil {
+				t.Fatal(err)
+			}
+			for s := range Merge(recordings...) {
+				j.Sample(s)
+			}
+			sums[i] = j.Finish()
+		}
+		if got[0].EnergyJoules == nil || !reflect.DeepEqual(got[0], got[1]) {
+			t.Errorf("%s: saw %+v with a copy, want %+v", device, got[1], got[0])
+		}
+		if want := 31 + 601; sums[0].Repeated != 0 || sums[1].Repeated != want || sums[1].Disordered != 0 {
+			t.Errorf("%s: saw %+v with a copy, want %d repeated and none without, saw %+v", device, sums[1], want, sums[0])
+		}
+	}
+}
+
+// A recording behind a later one is too late for its windows, and is not held for none.
+func TestJoinerHoldsNothingTooLate(t *testing.T) {
+	j := NewJoiner()
+	if err := j.Add(okRun("1", record.CPU, 990_000*ms, 991_000*ms, 1)); err != nil {
+		t.Fatal(err)
+	}
+	counter := counterAt(func(s float64) float64 { return 40 * s })
+	for _, samples := range [][]record.Sample{
+		every(50*ms, 900_000*ms, 992_000*ms, "rapl", "cpu:0", counter), every(50*ms, 0, 900_000*ms, "rapl", "cpu:0", counter),
+	} {
+		for i := range samples {
+			j.Sample(&samples[i])
+		}
+	}
+	if n := held(j); n > 120 {
+		t.Errorf("held %d readings, want about the 100 around the window", n)
+	}
+	if sum := j.Finish(); sum.Disordered != 18_001 || sum.Unmeasured != 0 {
+		t.Errorf("saw %+v, want 18001 samples out of order, and energy", sum)
 	}
 }
 

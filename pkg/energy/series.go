@@ -12,16 +12,23 @@ type point struct {
 	v  float64
 }
 
-// series is the readings of one quantity of one device around a window. Its methods want it sorted.
+// series is the readings of one quantity of one device around a window, in order of time.
 type series []point
 
-// sort orders the readings by time, and readings of the same moment by value, so that the order of the input cannot
-// matter.
-func (s series) sort() {
+// insert puts a reading in its place, which nearly always is the end: by time, and among readings of the same moment by
+// value, so that the order of the input cannot matter. It reports whether the reading is new: one that is there already,
+// as from a copy of a recording, counts once.
+func (s *series) insert(p point) bool {
 	order := func(a, b point) int { return cmp.Or(cmp.Compare(a.ts, b.ts), cmp.Compare(a.v, b.v)) }
-	if !slices.IsSortedFunc(s, order) {
-		slices.SortFunc(s, order)
+	if n := len(*s); n == 0 || order((*s)[n-1], p) < 0 {
+		*s = append(*s, p)
+		return true
 	}
+	i, found := slices.BinarySearchFunc(*s, p, order)
+	if !found {
+		*s = slices.Insert(*s, i, p)
+	}
+	return !found
 }
 
 // after is the index of the first reading later than t.
