@@ -100,3 +100,24 @@ func TestClockOffsetFromTheStart(t *testing.T) {
 		}
 	}
 }
+
+// A clock that is pulled all the time, as fast as chrony pulls one, makes neither edge of a window wrong, however the rows of
+// the recorder lie to it: each is translated by where the clock was at that edge.
+func TestClockPulled(t *testing.T) {
+	const begin, from, to = 10_000 * ms, 18_000 * ms, 22_000 * ms // the pulling, and the load
+	power := func(s float64) float64 { return 50*s + 100*min(max(s-18, 0), 4) }
+	for _, rate := range []float64{-0.08, -0.0005, 0, 0.0005, 0.02, 0.08} {
+		for _, interval := range []int64{10 * ms, 47 * ms, 61 * ms} {
+			offset := func(t int64) int64 { return 7*ms + int64(rate*float64(max(t-begin, 0))) }
+			run := okRun("1", record.CPU, from+offset(from), to+offset(to), 1)
+			samples := slices.Concat(every(5*ms, 0, 40_000*ms, "rapl", "cpu:0", counterAt(power)),
+				wallRows(interval, 3*ms, 40_000*ms, offset))
+			joinAll(t, samples, run)
+			wantNear(t, fmt.Sprintf("%g, rows every %d ms", rate, interval/ms), run.EnergyJoules, 600)
+			wantNear(t, "power", run.PowerMeanW, 150)
+			if run.EnergyReasons != CounterOnly {
+				t.Errorf("%g: saw %s", rate, run.EnergyReasons)
+			}
+		}
+	}
+}

@@ -155,23 +155,37 @@ func (h *host) told(s *record.Sample) {
 	if s.WallOffsetNS == nil {
 		return
 	}
-	first := !h.clock.known
-	if !h.clock.observe(s.TSUnixNS, *s.WallOffsetNS) && !first {
+	was := h.clock
+	if !h.clock.observe(s.TSUnixNS, *s.WallOffsetNS) && was.known {
+		for _, o := range h.open {
+			o.follow(was, &h.clock)
+		}
 		return
 	}
 	// Windows that are open end by the new clock, and those ahead begin by it, too.
 	next := s.TSUnixNS + h.clock.offset
 	h.open = slices.DeleteFunc(h.open, func(o *open) bool {
-		if first {
+		if !was.known {
 			o.w.Start = o.wall.Start - h.clock.offset
 		}
-		if first || o.w.End > s.TSUnixNS {
+		if !was.known || o.w.End > s.TSUnixNS {
 			o.w.End = o.wall.End - h.clock.offset
 		}
-		return first && o.wall.Start >= next
+		return !was.known && o.wall.Start >= next
 	})
 	i, _ := slices.BinarySearchFunc(h.runs, next, func(r *joined, t int64) int { return cmp.Compare(r.wall.Start, t) })
 	h.pending = h.runs[i:]
+}
+
+// follow moves the edges of a window that lie behind the row before, was, to where the clock was then, as it may be pulled
+// all through the window.
+func (o *open) follow(was clock, now *clock) {
+	if o.w.Start > was.ts {
+		o.w.Start = now.pulled(was, o.wall.Start)
+	}
+	if o.w.End > was.ts {
+		o.w.End = now.pulled(was, o.wall.End)
+	}
 }
 
 // openUntil opens the windows that start before t. Readings from before their start are still there.
