@@ -1,0 +1,59 @@
+package energy
+
+import (
+	"math"
+	"testing"
+
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
+)
+
+// untold is a counter that does not tell how often it is renewed.
+func untold(joules func(s float64) float64) func(*record.Sample) {
+	return func(s *record.Sample) { s.EnergyCounterJoules = units.Ptr(units.Joules(joules(seconds(s)))) }
+}
+
+// A spike of 100 W for 0.6 s on 20 W, read every 10 ms: the counter of a package is known to be renewed every millisecond, and
+// of another the mean of 20 readings is the best that is known.
+func TestStepsShowASpike(t *testing.T) {
+	energy := func(s float64) float64 { return 20*s + 80*(max(0, s-2)-max(0, s-2.6)) }
+	for source, step := range map[string]int64{"rapl": 20 * ms, "hwmon": 200 * ms} {
+		steps, highest, n := StepsOf(source), units.Watts(0), int64(0)
+		for at := int64(0); at <= 5000*ms; at += 10 * ms {
+			s := reading(source, "cpu:0", at, untold(energy))
+			if _, p, ok := steps.Add(s.TSUnixNS, *s.EnergyCounterJoules, s.CounterUpdateNS); ok {
+				highest, n = max(highest, p), n+1
+			}
+		}
+		if math.Abs(float64(highest)-100) > 5 || n != 5000*ms/step {
+			t.Errorf("%s: saw a peak of %v W in %d steps, want 100 in %d", source, highest, n, 5000*ms/step)
+		}
+	}
+}
+
+// The power of steps is that of a window's peak, whatever the readings.
+func TestStepsAgreeWithThePeak(t *testing.T) {
+	wave := func(s float64) float64 { return 50*s + 5*math.Sin(3*s) }
+	renewed := func(s float64) float64 { return wave(math.Floor(s*10) / 10) }
+	for name, counter := range map[string]func(float64) float64{"smooth": wave, "renewed every 100 ms": renewed} {
+		d := newDevice(sensor{"nvml", "gpu:0"})
+		steps := StepsOf("nvml")
+		var got series
+		for at := int64(0); at <= 20_000*ms; at += 47 * ms {
+			s := reading("nvml", "gpu:0", at, untold(counter))
+			d.add(&s)
+			if at, p, ok := steps.Add(s.TSUnixNS, *s.EnergyCounterJoules, s.CounterUpdateNS); ok {
+				got = append(got, point{at, float64(p)})
+			}
+		}
+		want := d.readings()
+		if len(got) == 0 || len(got) != len(want) {
+			t.Fatalf("%s: saw %d steps, want %d", name, len(got), len(want))
+		}
+		for i := range got {
+			if got[i].ts != want[i].ts || math.Abs(got[i].v-want[i].v) > 1e-9 {
+				t.Fatalf("%s: step %d: saw %v, want %v", name, i, got[i], want[i])
+			}
+		}
+	}
+}
