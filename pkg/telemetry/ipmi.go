@@ -104,7 +104,8 @@ func askIPMI(ctx context.Context, tool string, patience time.Duration) (reading,
 func parseDCMI(out []byte) (reading, error) {
 	r := reading{at: time.Now()}
 	seen := false
-	for line := range bytes.Lines(out) {
+	// ipmitool 1.8.19 ends no line behind its timestamp.
+	for line := range bytes.Lines(bytes.ReplaceAll(out, []byte("Sampling period"), []byte("\nSampling period"))) {
 		key, value, ok := strings.Cut(string(line), ":")
 		fields := strings.Fields(value)
 		if !ok || len(fields) == 0 {

@@ -41,6 +41,17 @@ const dcmiReading = `
 
 `
 
+// dcmiReading1819 is what that of Debian 12 prints, version 1.8.19-4+deb12u2.
+const dcmiReading1819 = `
+    Instantaneous power reading:                   320 Watts
+    Minimum during sampling period:                100 Watts
+    Maximum during sampling period:                900 Watts
+    Average power reading over sample period:      287 Watts
+    IPMI timestamp:                           11/14/23 22:13:20 UTC    Sampling period:                          00000005 Seconds.
+    Power reading state is:                   activated
+
+`
+
 func ipmiTree() fstest.MapFS {
 	tree := fstest.MapFS{}
 	set(tree, "dev/ipmi0", "")
@@ -133,6 +144,7 @@ func TestParseDCMI(t *testing.T) {
 		{dcmiReading, 220, 219, 5 * time.Second},
 		{"Instantaneous power reading              : 214      Watts\nAverage power reading over sample period : 184      Watts\n" +
 			"Sampling period                          : 1000 Milliseconds\nPower reading state is : activated\n", 214, 184, time.Second},
+		{dcmiReading1819, 320, 287, 5 * time.Second},
 		{"Instantaneous power reading: 98 Watts\nSampling period: 3 Fortnights\n", 98, 0, 0},
 	} {
 		got, err := parseDCMI([]byte(c.text))

@@ -113,7 +113,8 @@ func (r *Recorder) sweep(planned bool, event string) {
 	} else {
 		r.set.prompt() // a quantity that is not read behind a window's end has no mean over it
 	}
-	got, err := r.set.Sample(r.line.at(begin))
+	// The clock is read again: what passed since begin, milliseconds on a busy machine, would be missing in every row's time.
+	got, err := r.set.Sample(r.line.at(r.line.now()))
 	before := len(r.samples)
 	r.samples = append(append(r.samples, own), got...)
 	settle(r.samples, before)

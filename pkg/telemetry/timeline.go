@@ -19,8 +19,9 @@ type timeline struct {
 func newTimeline() timeline {
 	start, asleep := time.Now(), suspended()
 	return timeline{start: start, now: func() instant {
-		now := time.Now()
-		return instant{wall: now.UnixNano(), since: now.Sub(start), asleep: suspended() - asleep}
+		slept := suspended() - asleep
+		now := time.Now() // last, as what passes behind it is missing in the time of what is read next
+		return instant{wall: now.UnixNano(), since: now.Sub(start), asleep: slept}
 	}}
 }
 
