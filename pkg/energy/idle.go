@@ -58,8 +58,13 @@ func (d *device) rested(all []*device, w Window) bool {
 	return true
 }
 
-// tellsUse reports whether readings of utilisation are to be expected: a source that has begun to tell of the host will.
-func (d *device) tellsUse() bool { return len(d.util) > 0 || d.source == procSource && d.is(hostName) }
+// tellsUse reports whether readings of utilisation are to be expected.
+func (d *device) tellsUse() bool { return len(d.util) > 0 || tellsUse(d.source, d.name) }
+
+// TellsUse reports whether a sample's source and device tell how busy the processors are, though not in every sample.
+func TellsUse(s *record.Sample) bool { return tellsUse(s.Source, s.Device) }
+
+func tellsUse(source, device string) bool { return source == procSource && device == hostName }
 
 // procSource tells how busy the processors are, at most ten times a second.
 const procSource = "proc"

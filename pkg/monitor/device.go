@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/banterhearts/bh/pkg/energy"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/units"
 )
@@ -33,7 +34,7 @@ type Device struct {
 	IdleW      *units.Watts  `json:"power_idle_w"`             // their mean
 	AllJ       *units.Joules `json:"energy_all_joules"`        // of the span and of the idle windows
 	MeanW      *units.Watts  `json:"power_mean_w"`
-	PeakW      *units.Watts  `json:"power_peak_w"` // of power readings; of a counter alone, mean of a second
+	PeakW      *units.Watts  `json:"power_peak_w"` // of power readings, else of the device's own means, else between a counter's updates
 	ThrottledS *float64      `json:"throttled_s"`  // nil where the source cannot tell
 
 	MeanTempC   *units.Celsius `json:"temp_mean_c"`
@@ -45,6 +46,9 @@ type Device struct {
 	Last     record.Sample      `json:"-"`
 	Reasons  map[string]float64 `json:"throttled_by_reason_s,omitempty"`
 	ReadUnix int64              `json:"last_unix_ns"`
+
+	reset    bool // the counter fell, so that energy is not of it
+	idleBusy bool // the device worked whenever it was to be idle, or nobody knows
 }
 
 // Method is how energy was found.
@@ -55,6 +59,10 @@ const (
 	Counter    Method = "counter"
 	Integrated Method = "integrated"
 )
+
+// tellsThrottling is the source of which an empty throttle means that the device is not slowed down. Others have nothing to say
+// where the machine does not count it, and the same empty text.
+const tellsThrottling = "nvml"
 
 // counterSpan is the least time over which power is taken from an energy counter: over less, the counter's steps show, as
 // those of a counter that is renewed every 100 ms do. A span begins and ends where the counter was just seen to rise, unless it
@@ -76,7 +84,9 @@ type device struct {
 	counter, power meter
 	steps          steps
 	fromCounter    *units.Watts
+	rises          energy.Steps
 	peak, peakAvg  *units.Watts
+	peakRise       *units.Watts // of the counter
 	temp, util     mean
 	peakTemp       *units.Celsius
 	peakMem        *units.Bytes
@@ -94,9 +104,10 @@ type moment struct {
 type meter struct {
 	n         int64
 	before    moment
-	idle      bool    // whether the time after it is marked idle
-	all, idly stretch // all energy, and that of the time marked idle
-	fell      bool    // it is a counter that was set back
+	idle      bool      // whether the time after it is marked idle
+	all, idly stretch   // all energy, and that of the time marked idle
+	rests     []stretch // that of each stretch marked idle
+	fell      bool      // it is a counter that was set back
 
 	busy   int  // parts in a row that are not marked idle
 	after  bool // the part before them was
@@ -123,12 +134,14 @@ type mean struct {
 }
 
 func newDevice(s *record.Sample, idle bool) *device {
-	return &device{host: s.Host, source: s.Source, name: s.Device, idle: idle, throttle: map[string]float64{}}
+	return &device{host: s.Host, source: s.Source, name: s.Device, idle: idle, throttle: map[string]float64{},
+		rises: energy.StepsOf(s.Source)}
 }
 
 // add takes a sample in. idle says whether the time after it is marked idle: the sweep of a mark comes after the mark.
-// restarts counts the recordings before its own: each has counters of its own.
-func (d *device) add(s *record.Sample, idle bool, restarts int) {
+// restarts counts the recordings before its own: each has counters of its own. rests counts the stretches that were marked idle
+// until then, this one included.
+func (d *device) add(s *record.Sample, idle bool, restarts, rests int) {
 	if d.samples > 0 {
 		d.cover(s)
 	}
@@ -138,13 +151,14 @@ func (d *device) add(s *record.Sample, idle bool, restarts int) {
 	if s.EnergyCounterJoules != nil {
 		now := moment{s.TSUnixNS, float64(*s.EnergyCounterJoules)}
 		d.counterPower(now, idle, again)
-		if d.counter.n > 0 && now.value < d.counter.before.value && !again {
+		d.rise(s, again)
+		if d.counter.n > 0 && now.value < d.counter.before.value && !again && !d.counter.gap(now) {
 			d.counter.fell = true
 		}
-		d.counter.add(now, idle, func(a, b moment) float64 { return b.value - a.value })
+		d.counter.add(now, idle, rests, func(a, b moment) float64 { return b.value - a.value })
 	}
 	if s.PowerW != nil {
-		d.power.add(moment{s.TSUnixNS, float64(*s.PowerW)}, idle, func(a, b moment) float64 {
+		d.power.add(moment{s.TSUnixNS, float64(*s.PowerW)}, idle, rests, func(a, b moment) float64 {
 			return (a.value + b.value) / 2 * time.Duration(b.ts-a.ts).Seconds()
 		})
 	}
@@ -175,25 +189,39 @@ func (d *device) cover(s *record.Sample) {
 
 // add takes a reading in; between is the energy from one to the next. It counts nothing over a gap, nor where a counter
 // falls, as it does where another recording begins.
-func (m *meter) add(now moment, idle bool, between func(a, b moment) float64) {
-	before, wasIdle := m.before, m.idle
+func (m *meter) add(now moment, idle bool, rests int, between func(a, b moment) float64) {
+	before, wasIdle, gap := m.before, m.idle, m.gap(now)
 	m.n++
 	m.before, m.idle = now, idle
 	if m.n == 1 {
 		return
 	}
 	part := stretch{time.Duration(now.ts - before.ts), between(before, now)}
-	if part.time <= 0 || part.joules < 0 || m.n > 2 && part.time > gapAfter(m.all.time/time.Duration(m.n-2)) {
+	if part.time <= 0 || part.joules < 0 || gap {
 		return
 	}
 	m.all.add(part)
 	if wasIdle {
-		m.idly.add(part)
+		m.rest(rests, part)
 		m.busy, m.after = 0, true
 		return
 	}
 	m.busy++
 	m.worked = m.worked || m.busy > 1 || m.after && idle
+}
+
+// gap reports whether readings were missing before the one that is now.
+func (m *meter) gap(now moment) bool {
+	return m.n > 1 && time.Duration(now.ts-m.before.ts) > gapAfter(m.all.time/time.Duration(m.n-1))
+}
+
+// rest adds a part of the last of so many stretches that are marked idle.
+func (m *meter) rest(rests int, part stretch) {
+	m.idly.add(part)
+	for len(m.rests) < rests {
+		m.rests = append(m.rests, stretch{})
+	}
+	m.rests[rests-1].add(part)
 }
 
 // unmarked is the energy of the time that is not marked idle.
@@ -228,10 +256,18 @@ func (d *device) counterPower(now moment, idle, again bool) {
 		return
 	}
 	d.fromCounter = units.Ptr(units.Joules(now.value - d.steps.from.value).Over(dt))
-	if d.power.n == 0 && !d.steps.idle {
-		raise(&d.peak, d.fromCounter)
-	}
 	d.steps = steps{from: now, begun: true, idle: idle}
+}
+
+// rise takes a peak from the counter, before the counter takes the reading in. What is marked idle, and what lies between two
+// recordings, has none.
+func (d *device) rise(s *record.Sample, again bool) {
+	if d.counter.idle || again {
+		d.rises.Restart()
+	}
+	if _, power, ok := d.rises.Add(s.TSUnixNS, *s.EnergyCounterJoules, s.CounterUpdateNS); ok {
+		raise(&d.peakRise, &power)
+	}
 }
 
 // keep takes the readings that stand for themselves.
@@ -269,21 +305,20 @@ func meanOf[T ~float64](m mean) *T {
 }
 
 // figures are what the readings so far come to; end is the last row of the recorder.
-func (d *device) figures(marked bool, end int64) Device {
+func (d *device) figures(rests rests, end int64) Device {
 	f := Device{Host: d.host, Source: d.source, Name: d.name, Estimated: d.source == record.SourceCPUEstimate,
 		Samples: d.samples, SpanS: (d.time - d.idly).Seconds(), IdleS: d.idly.Seconds(), Gaps: d.gaps, GapS: d.gap.Seconds(),
-		PeakW: d.peak, Reasons: maps.Clone(d.throttle),
+		Reasons:   maps.Clone(d.throttle),
 		MeanTempC: meanOf[units.Celsius](d.temp), PeakTempC: d.peakTemp, MeanUtilPct: meanOf[units.Percent](d.util),
 		PeakMem: d.peakMem, PowerW: d.powerNow(), Last: d.last, ReadUnix: d.before.ts}
 	if stopped := d.stopped(end); stopped > 0 {
 		f.Gaps, f.GapS, f.StoppedS = f.Gaps+1, f.GapS+stopped.Seconds(), stopped.Seconds()
 	}
-	if tellsThrottling(d.source, d.name) || len(d.throttle) > 0 {
+	if d.source == tellsThrottling || len(d.throttle) > 0 {
 		f.ThrottledS = units.Ptr(d.throttled.Seconds())
 	}
-	if f.PeakW == nil {
-		f.PeakW = d.peakAvg
-	}
+	f.PeakW = cmp.Or(d.peak, d.peakAvg, d.peakRise)
+	f.reset = d.counter.fell
 	m := &d.counter
 	switch {
 	case m.all.time > 0 && !m.fell:
@@ -296,7 +331,7 @@ func (d *device) figures(marked bool, end int64) Device {
 	default:
 		return f
 	}
-	f.energy(m, marked)
+	f.energy(m, rests)
 	return f
 }
 
@@ -310,12 +345,13 @@ func (d *device) stopped(end int64) time.Duration {
 }
 
 // energy is what a meter says.
-func (f *Device) energy(m *meter, marked bool) {
+func (f *Device) energy(m *meter, rests rests) {
 	f.AllJ = units.Ptr(units.Joules(m.all.joules))
 	if m.idly.time > 0 {
-		f.IdleJ, f.IdleW = units.Ptr(units.Joules(m.idly.joules)), units.Ptr(m.idly.watts())
+		f.IdleJ, f.IdleW = units.Ptr(units.Joules(m.idly.joules)), rests.idle(f.Host, f.Name, m.rests)
+		f.idleBusy = f.IdleW == nil
 	}
-	if marked && !m.worked { // the recording ended before there was anything but idleness
+	if len(rests) > 0 && !m.worked { // the recording ended before there was anything but idleness
 		f.Integrated, f.PeakW = nil, nil
 		return
 	}
@@ -327,17 +363,6 @@ func (f *Device) energy(m *meter, marked bool) {
 	if f.IdleW != nil {
 		f.MarginalJ = units.Ptr(*f.EnergyJ - f.IdleW.For(part.time))
 	}
-}
-
-// tellsThrottling reports whether an empty throttle of a device means that it is not throttled: most sources cannot tell.
-func tellsThrottling(source, name string) bool {
-	switch source {
-	case "nvml", "cgroup":
-		return true
-	case "proc":
-		return name == "host"
-	}
-	return false
 }
 
 // powerNow is the last power reading: instantaneous, else from the counter, else the device's own mean.

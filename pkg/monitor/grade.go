@@ -15,6 +15,8 @@ type Grade struct {
 	Grade   record.Grade  `json:"energy_grade"`
 	Reasons []string      `json:"energy_reasons"`      // why not a better one
 	ErrorJ  *units.Joules `json:"energy_error_joules"` // bound on what sampling adds; nil where a part of the time has none
+
+	open bool // no update of the device behind the end was seen
 }
 
 // Grader grades the energy of each device that has power. It takes samples in order of time and holds some ten seconds of
@@ -176,18 +178,29 @@ func (g *Grade) estimate() {
 	*g = Grade{Grade: record.GradeD, Reasons: append([]string{energy.Estimated}, reasons...)}
 }
 
-// gap takes from the grade what readings cost that ended before the recording did.
-func (g *Grade) gap() {
+// doubt adds a reason that leaves no better grade than C.
+func (g *Grade) doubt(reason string) {
 	g.Grade = max(g.Grade, record.GradeC)
-	if !slices.Contains(g.Reasons, energy.Gap) {
-		g.Reasons = append(g.Reasons, energy.Gap)
+	if !slices.Contains(g.Reasons, reason) {
+		g.Reasons = append(g.Reasons, reason)
 	}
+}
+
+// loose reports whether the bound is too wide for a better grade than C, as package energy has it for one window: twice as wide
+// where it is not one of probability, nor rests on what was before the end.
+func (g *Grade) loose(j units.Joules) bool {
+	limit := energy.MaxBound * j
+	if g.open || slices.Contains(g.Reasons, energy.PowerOnly) {
+		limit /= 2
+	}
+	return g.ErrorJ == nil || *g.ErrorJ > limit
 }
 
 // Finish grades what is left and returns the grade of a device.
 func (g *Grader) Finish() func(d *Device) Grade {
 	out := map[deviceKey]Grade{}
 	for key, d := range g.devices {
+		d.grade.open = !d.idle
 		d.finish()
 		if !d.unbound && d.grade.Grade != "" && d.grade.Grade != record.GradeD { // the error of a model is not that of sampling
 			d.grade.ErrorJ = units.Ptr(d.bound)

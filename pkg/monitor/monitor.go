@@ -18,8 +18,8 @@ type Monitor struct {
 	mu       sync.Mutex
 	devices  map[deviceKey]*device
 	recorder recorder
-	idle     bool // between EventIdleBegin and EventIdleEnd
-	marked   bool // there was such an event
+	idle     bool  // between EventIdleBegin and EventIdleEnd
+	rests    rests // those marked idle
 	idleTime time.Duration
 	ends     map[string]int64 // the last row of each host's recorder
 }
@@ -48,9 +48,11 @@ func (m *Monitor) add(s *record.Sample) {
 		m.ends[s.Host] = max(m.ends[s.Host], s.TSUnixNS)
 		switch s.Event {
 		case record.EventIdleBegin:
-			m.idle, m.marked = true, true
+			m.idle = true
+			m.rests = append(m.rests, m.rests.begin(s.TSUnixNS))
 		case record.EventIdleEnd:
 			m.idle = false
+			m.rests.end(s.TSUnixNS)
 		}
 		return
 	}
@@ -60,7 +62,8 @@ func (m *Monitor) add(s *record.Sample) {
 		d = newDevice(s, m.idle)
 		m.devices[key] = d
 	}
-	d.add(s, m.idle, m.recorder.restarts)
+	d.add(s, m.idle, m.recorder.restarts, len(m.rests))
+	m.rests.add(s)
 }
 
 // Snapshot is the figures at one moment.
@@ -75,9 +78,9 @@ type Snapshot struct {
 func (m *Monitor) Snapshot() Snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := Snapshot{Recorder: m.recorder.figures(), Marked: m.marked, IdleS: m.idleTime.Seconds()}
+	s := Snapshot{Recorder: m.recorder.figures(), Marked: len(m.rests) > 0, IdleS: m.idleTime.Seconds()}
 	for _, d := range m.devices {
-		s.Devices = append(s.Devices, d.figures(m.marked, m.ends[d.host]))
+		s.Devices = append(s.Devices, d.figures(m.rests, m.ends[d.host]))
 	}
 	slices.SortFunc(s.Devices, func(a, b Device) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Host, b.Host), compareNames(a.Name, b.Name),

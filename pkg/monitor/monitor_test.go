@@ -3,6 +3,7 @@ package monitor
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -214,7 +215,7 @@ func TestReadingsThatStop(t *testing.T) {
 		samples := []record.Sample{own(now, "")}
 		add := func(source, device string) {
 			s := at(now, source, device)
-			s.PowerW, s.EnergyCounterJoules = units.Ptr(units.Watts(20)), units.Ptr(units.Joules(2*i))
+			s.PowerW, s.EnergyCounterJoules = units.Ptr(units.Watts(20+0.1*float64(i%3))), units.Ptr(units.Joules(2*i))
 			samples = append(samples, s)
 		}
 		add("nvml", "gpu:0")
@@ -247,8 +248,14 @@ func TestReadingsThatStop(t *testing.T) {
 func TestCounterFalls(t *testing.T) {
 	m := New()
 	counted(m, 0, 0, 0, 5, 10, 1, 6)
-	if d := m.Snapshot().Devices[0]; d.EnergyJ != nil || d.MeanW != nil || d.Method != "" {
-		t.Errorf("set back: saw %s J by %s, want none", units.G4Ptr(d.EnergyJ), d.Method)
+	sum := Summarize(m, NewGrader())
+	if d := sum.Devices[0]; d.EnergyJ != nil || d.MeanW != nil || d.Method != "" || d.Grade.Grade != "" ||
+		!slices.Equal(d.Grade.Reasons, []string{energy.CounterReset}) {
+		t.Errorf("set back: saw %s J by %s, %v, want none and why", units.G4Ptr(d.EnergyJ), d.Method, d.Grade)
+	}
+	var text strings.Builder
+	if err := sum.WriteText(&text); err != nil || !strings.Contains(text.String(), energy.CounterReset) {
+		t.Errorf("saw %s, %v, want the reason", text.String(), err)
 	}
 	for i := range 5 {
 		s := at(10*time.Second+time.Duration(i)*time.Second, "rapl", "cpu:0")
@@ -278,6 +285,64 @@ func TestPeakOfACounter(t *testing.T) {
 		d := m.Snapshot().Devices[0]
 		if saw := d.PeakW; (saw != nil) != (want > 0) || saw != nil && math.Abs(float64(*saw)-want) > 5 {
 			t.Errorf("%s: saw %s W, want %g", length, units.G4Ptr(saw), want)
+		}
+	}
+}
+
+// A spike of 100 W for 0.6 s on 20 W, of a package whose counter is renewed every millisecond and read every 47 ms; one in the
+// time that is marked idle is none of the recording's.
+func TestPeakOfASpike(t *testing.T) {
+	m := New()
+	for now := time.Duration(0); now <= 8*time.Second; now += 47 * time.Millisecond {
+		event := ""
+		if now > 4*time.Second && now < 4050*time.Millisecond {
+			event = record.EventIdleBegin
+		}
+		s := at(now+time.Microsecond, "rapl", "cpu:0")
+		x := now.Seconds()
+		s.EnergyCounterJoules = units.Ptr(units.Joules(20*x + 80*(max(0, x-2)-max(0, x-2.6)) + 200*(max(0, x-5)-max(0, x-6))))
+		m.Add(own(now, event), s)
+	}
+	if d := m.Snapshot().Devices[0]; d.PeakW == nil || math.Abs(float64(*d.PeakW)-100) > 1 {
+		t.Errorf("saw a peak of %s W, want 100", units.G4Ptr(d.PeakW))
+	}
+}
+
+// A bound that is wide for the energy of the whole recording leaves no better grade than C: of a counter that stood still before
+// the end, where nothing was seen behind it.
+func TestWideBound(t *testing.T) {
+	for stopped, want := range map[time.Duration]record.Grade{0: record.GradeB, 800 * time.Millisecond: record.GradeC} {
+		m, g := New(), NewGrader()
+		for now := time.Duration(0); now <= 4*time.Second; now += 10 * time.Millisecond {
+			s := at(now, "hwmon", "gpu:0")
+			x := min(now, 4*time.Second-stopped).Seconds()
+			s.EnergyCounterJoules = units.Ptr(units.Joules(45*x + 5*math.Sin(5*x)))
+			m.Add(s)
+			g.Add(&s)
+		}
+		d := Summarize(m, g).Devices[0]
+		wide := d.ErrorJ == nil || *d.ErrorJ > energy.MaxBound/2**d.EnergyJ
+		if d.Grade.Grade != want || wide != (want == record.GradeC) || slices.Contains(d.Grade.Reasons, energy.ErrorBound) != wide {
+			t.Errorf("stopped for %v: saw %s J ± %s, %v, want %s", stopped, units.G4Ptr(d.EnergyJ), units.G4Ptr(d.ErrorJ), d.Grade, want)
+		}
+	}
+}
+
+// A recording that was over at once tells nothing of what recording costs, and sweeps that were missed are not late ones.
+func TestTextOfTheRecorder(t *testing.T) {
+	for length, want := range map[time.Duration]bool{100 * time.Millisecond: false, 2 * time.Second: true} {
+		m := New()
+		for now := time.Duration(0); now <= length; now += 50 * time.Millisecond {
+			row := own(now, "")
+			row.Missed = units.Ptr(int64(0))
+			if now == 50*time.Millisecond {
+				row.Missed = units.Ptr(int64(31))
+			}
+			m.Add(row)
+		}
+		saw := m.Snapshot().Recorder.String()
+		if strings.Contains(saw, "of a processor") != want || !strings.Contains(saw, "31 missed, as when it was stopped; the others late by") {
+			t.Errorf("%v: saw %s", length, saw)
 		}
 	}
 }
@@ -327,7 +392,7 @@ func TestNothingButIdleness(t *testing.T) {
 
 // A source that cannot tell of throttling does not say that there is none.
 func TestWhoTellsOfThrottling(t *testing.T) {
-	for name, tells := range map[[2]string]bool{{"nvml", "gpu:0"}: true, {"proc", "host"}: true, {"cgroup", "cgroup"}: true,
+	for name, tells := range map[[2]string]bool{{"nvml", "gpu:0"}: true, {"proc", "host"}: false, {"cgroup", "cgroup"}: false,
 		{"rapl", "cpu:0"}: false, {record.SourceCPUEstimate, "cpu"}: false, {"meter", "meter:wall"}: false, {"proc", "cpu:0"}: false} {
 		m := New()
 		m.Add(at(0, name[0], name[1]), at(time.Second, name[0], name[1]))

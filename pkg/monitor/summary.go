@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/banterhearts/bh/pkg/energy"
+	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/table"
 	"github.com/banterhearts/bh/pkg/units"
 )
@@ -32,15 +34,29 @@ func Summarize(m *Monitor, g *Grader) Summary {
 	s := Summary{Recorder: snap.Recorder, Marked: snap.Marked, IdleS: snap.IdleS}
 	for i := range snap.Devices {
 		d := DeviceSummary{Device: snap.Devices[i]}
-		if d.EnergyJ != nil {
-			d.Grade = grade(&d.Device)
-			if d.StoppedS > 0 {
-				d.Grade.gap()
-			}
-		}
+		d.grade(grade(&d.Device))
 		s.Devices = append(s.Devices, d)
 	}
 	return s
+}
+
+// grade takes over what the readings alone are worth.
+func (d *DeviceSummary) grade(g Grade) {
+	switch {
+	case d.EnergyJ != nil:
+		d.Grade = g
+		if d.StoppedS > 0 {
+			d.doubt(energy.Gap)
+		}
+		if g.Grade != record.GradeD && g.loose(*d.EnergyJ) {
+			d.doubt(energy.ErrorBound)
+		}
+	case d.reset:
+		d.Grade.Reasons = []string{energy.CounterReset}
+	}
+	if d.idleBusy {
+		d.Grade.Reasons = append(d.Grade.Reasons, energy.IdleBusy)
+	}
 }
 
 // WriteText writes the summary for people: devices with power, then the others, then the recorder.
@@ -58,7 +74,7 @@ func (s Summary) WriteText(w io.Writer) error {
 	state := table.Table{Columns: []string{"device", "source", "samples", "gaps", "temp mean", "temp peak", "busy", "memory peak"},
 		RightAlign: []bool{false, false, true, true, true, true, true, true}}
 	for i := range s.Devices {
-		if d := &s.Devices[i]; d.EnergyJ != nil || d.PeakW != nil || d.IdleW != nil {
+		if d := &s.Devices[i]; d.EnergyJ != nil || d.PeakW != nil || d.IdleW != nil || d.reset {
 			power.Rows = append(power.Rows, d.powerRow(s.Marked))
 		}
 		if row := s.Devices[i].stateRow(); row != nil {
@@ -153,14 +169,19 @@ func (r Recorder) String() string {
 	}
 	text := fmt.Sprintf("recorder: %d sweeps in %s, %d missed", r.Sweeps, span(r.SpanS), r.Missed)
 	if r.LateP50S != nil && r.LateP99S != nil && r.LateMaxS != nil {
-		text += fmt.Sprintf("; late by %s (half of them), %s (99%%), %s (most)", span(*r.LateP50S), span(*r.LateP99S), span(*r.LateMaxS))
+		if r.Missed > 0 {
+			text += ", as when it was stopped; the others"
+		} else {
+			text += ";"
+		}
+		text += fmt.Sprintf(" late by %s (half of them), %s (99%%), %s (most)", span(*r.LateP50S), span(*r.LateP99S), span(*r.LateMaxS))
 	}
 	if r.SweepMeanS != nil {
 		text += fmt.Sprintf("; %s a sweep", span(*r.SweepMeanS))
 	}
-	if r.CPUPct != nil {
+	if r.CPUPct != nil && r.SpanS >= 1 { // over less, beginning and ending are most of it
 		text += fmt.Sprintf("\nits process took %.3g%% of a processor", *r.CPUPct)
-		if r.Wakeups != nil && r.SpanS > 0 {
+		if r.Wakeups != nil {
 			text += fmt.Sprintf(" and woke up %.3g times a second", float64(*r.Wakeups)/r.SpanS)
 		}
 	}
