@@ -313,10 +313,13 @@ func TestPeakOfASpike(t *testing.T) {
 func TestWideBound(t *testing.T) {
 	for stopped, want := range map[time.Duration]record.Grade{0: record.GradeB, 800 * time.Millisecond: record.GradeC} {
 		m, g := New(), NewGrader()
-		for now := time.Duration(0); now <= 4*time.Second; now += 10 * time.Millisecond {
-			s := at(now, "hwmon", "gpu:0")
-			x := min(now, 4*time.Second-stopped).Seconds()
-			s.EnergyCounterJoules = units.Ptr(units.Joules(45*x + 5*math.Sin(5*x)))
+		joules := 0.0
+		for i := range 401 {
+			s := at(time.Duration(i)*10*time.Millisecond, "hwmon", "gpu:0")
+			s.EnergyCounterJoules = units.Ptr(units.Joules(joules))
+			if time.Duration(i)*10*time.Millisecond < 4*time.Second-stopped {
+				joules += []float64{0.2, 1}[i/5%2] // 20 W and 100 W
+			}
 			m.Add(s)
 			g.Add(&s)
 		}
