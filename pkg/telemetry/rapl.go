@@ -30,10 +30,18 @@ const (
 	// counter stood up to an update ago, which is the error of each end of a window.
 	raplUpdate = time.Millisecond
 
-	// raplMost is more than any zone draws. A counter that fell and would have had to rise faster than that to wrap did
-	// not wrap: it began again, as it does when the machine was suspended.
+	// raplMost is more than any zone draws. A counter that would have had to rise faster than that, from one reading to the
+	// next or to wrap, did not: it began again, as it does when the machine was suspended, or is another machine's now.
 	raplMost units.Watts = 5000
+	// raplSlack is how much older than its reading a value may be all the same.
+	raplSlack = 5 * time.Millisecond
+	// raplPause is how long no reading is taken at least for the counter to be suspected of having wrapped unseen, where it
+	// could have at raplMost.
+	raplPause = 500 * time.Millisecond
 )
+
+// errRiseUnknown says that how far a counter rose since the last reading is not known.
+var errRiseUnknown = errors.New("what was drawn in between is not known")
 
 func init() {
 	register(member{name: raplName, measures: "processor package energy and its parts (RAPL through powercap)", cpuPower: true,
@@ -59,9 +67,9 @@ type raplZone struct {
 	device    string
 	update    time.Duration // between two updates of the counter, 0 where that is not documented
 	counter   *kept
-	last      uint64 // microjoules, at the last reading
-	wrap, sum uint64 // microjoules: highest value of the counter, total since opened
-	at        time.Time
+	last      uint64    // microjoules, at the last reading
+	wrap, sum uint64    // microjoules: highest value of the counter, total since opened or since the rise was not known
+	began, at time.Time // of the last reading: begin and end
 	delay     delay
 }
 
@@ -225,10 +233,12 @@ func (r *rapl) Sample(now time.Time, dst []record.Sample) ([]record.Sample, erro
 		z := &r.zones[i]
 		if err := z.read(watch); err != nil {
 			errs = append(errs, err)
-			continue
+			if !errors.Is(err, errRiseUnknown) {
+				continue
+			}
 		}
 		s := r.env.sample(z.at, raplName, z.device)
-		s.EnergyCounterJoules = units.Ptr(units.Joules(float64(z.sum) / 1e6))
+		s.EnergyCounterJoules = units.Ptr(microjoules(z.sum))
 		if z.update > 0 {
 			s.CounterUpdateNS = z.delay.update(z.update, slow)
 		}
@@ -237,21 +247,33 @@ func (r *rapl) Sample(now time.Time, dst []record.Sample) ([]record.Sample, erro
 	return dst, errors.Join(errs...)
 }
 
-// read brings sum up to date, and at to the end of the reading.
+// read brings sum up to date, and at to the end of the reading. Where the rise is not known sum begins again at 0, so that it
+// shows in the recording: no energy is taken over a fall.
 func (z *raplZone) read(watch stopwatch) error {
+	begin := watch()
 	v, now, err := z.delay.read(watch, func() (uint64, error) { return unsigned(z.counter) })
 	if err != nil {
 		return err
 	}
-	last, span := z.last, max(now.Sub(z.at), time.Second)
-	z.last, z.at = v, now
+	last, first, span := z.last, z.at.IsZero(), max(now.Sub(z.began), 0)
+	z.last, z.began, z.at = v, begin, now
 	rose := rise(last, v, z.wrap)
-	if v < last && units.Joules(float64(rose)/1e6) > raplMost.For(span) {
-		return fmt.Errorf("%s: the counter began again, from %d to %d uJ: what was drawn in between is not known", z.counter.name, last, v)
-	}
 	z.sum += rose
+	switch {
+	case first:
+		return nil
+	case microjoules(rose) > raplMost.For(span+raplSlack):
+		z.sum = 0
+		return fmt.Errorf("%s: the counter began again, from %d to %d uJ: %w", z.counter.name, last, v, errRiseUnknown)
+	case span >= raplPause && microjoules(z.wrap) < raplMost.For(span):
+		z.sum = 0
+		return fmt.Errorf("%s: not read for %.3g s, in which a counter that wraps after %.4g J may have wrapped unseen: %w",
+			z.counter.name, span.Seconds(), float64(microjoules(z.wrap)), errRiseUnknown)
+	}
 	return nil
 }
+
+func microjoules(v uint64) units.Joules { return units.Joules(float64(v) / 1e6) }
 
 // rise is how much a counter that falls to 0 after wrap rose from last to now, if it wrapped at most once in between
 // (at 200 W a package takes some 20 minutes to wrap).

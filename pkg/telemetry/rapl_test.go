@@ -188,8 +188,8 @@ func TestRAPLWrapsPerZone(t *testing.T) {
 	}
 }
 
-// A counter that began again (the machine was suspended) did not wrap: no energy is made up, the reading is left out and
-// told of, and the next one counts on from there.
+// A counter that began again (the machine was suspended) did not wrap: no energy is made up, it is told of, and the recording
+// shows that the counter fell.
 func TestRAPLCounterBeginsAgain(t *testing.T) {
 	tree := fixture(t, "desktop")
 	src, _, err := openRAPL(machine(tree), Options{})
@@ -203,12 +203,50 @@ func TestRAPLCounterBeginsAgain(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "intel-rapl:0/energy_uj: the counter began again, from 9000000 to 3000000 uJ") {
 		t.Errorf("saw %v", err)
 	}
-	if _, ok := counters(rows)["cpu:0"]; ok || len(rows) != 3 {
-		t.Errorf("saw %v, want the three other zones", counters(rows))
+	if got, ok := counters(rows)["cpu:0"]; !ok || got != 0 || len(rows) != 4 {
+		t.Errorf("saw %v, want 0 of the counter and the three other zones", counters(rows))
 	}
 	set(tree, energyFile0, "3500000")
-	if got := counters(read(t, src, epoch.Add(100*time.Millisecond)))["cpu:0"]; got != 4.5 {
-		t.Errorf("saw %v J, want 4.5", got)
+	if got := counters(read(t, src, epoch.Add(100*time.Millisecond)))["cpu:0"]; got != 0.5 {
+		t.Errorf("saw %v J, want 0.5", got)
+	}
+}
+
+// What no package draws from one reading to the next is no rise, nor is one that may have wrapped while nothing was read.
+func TestRAPLRiseThatCannotBe(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		wrap  string
+		after time.Duration
+		to    string
+		want  float64
+		told  string
+	}{
+		{"a fall far from the end", "262143328850", 50 * time.Millisecond, "100000", 0, "began again, from 9000000 to 100000 uJ"},
+		{"300 J within 50 ms", "262143328850", 50 * time.Millisecond, "309000000", 0, "began again, from 9000000 to 309000000 uJ"},
+		{"the same within a second", "262143328850", time.Second, "309000000", 308, ""},
+		{"a wrap", "10000000", 50 * time.Millisecond, "1000000", 10, ""},
+		{"the same after 1.5 s without a reading", "10000000", 1500 * time.Millisecond, "1000000", 0, "not read for 1.5 s, in which a counter that wraps after 10 J"},
+		{"15 s without a reading", "262143328850", 15 * time.Second, "409000000", 408, ""},
+		{"a minute", "262143328850", time.Minute, "409000000", 0, "may have wrapped unseen"},
+	} {
+		tree := fixture(t, "desktop")
+		set(tree, "sys/class/powercap/intel-rapl:0/max_energy_range_uj", c.wrap)
+		set(tree, energyFile0, "1000000")
+		src, _, err := openRAPL(machine(tree), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		set(tree, energyFile0, "9000000")
+		read(t, src, epoch)
+		set(tree, energyFile0, c.to)
+		rows, err := src.Sample(epoch.Add(c.after), nil)
+		if c.told == "" && err != nil || c.told != "" && (err == nil || !strings.Contains(err.Error(), c.told)) {
+			t.Errorf("%s: saw %v, want %q", c.name, err, c.told)
+		}
+		if got, ok := counters(rows)["cpu:0"]; !ok || math.Abs(got-c.want) > 1e-9 {
+			t.Errorf("%s: saw %v J, want %v", c.name, got, c.want)
+		}
 	}
 }
 
