@@ -47,8 +47,8 @@ type Device struct {
 	Reasons  map[string]float64 `json:"throttled_by_reason_s,omitempty"`
 	ReadUnix int64              `json:"last_unix_ns"`
 
-	reset    bool // the counter fell, so that energy is not of it
-	idleBusy bool // the device worked whenever it was to be idle, or nobody knows
+	absent   string // why there is no energy of the counter
+	idleBusy bool   // the device worked whenever it was to be idle, or nobody knows
 }
 
 // Method is how energy was found.
@@ -318,10 +318,10 @@ func (d *device) figures(rests rests, end int64) Device {
 		f.ThrottledS = units.Ptr(d.throttled.Seconds())
 	}
 	f.PeakW = cmp.Or(d.peak, d.peakAvg, d.peakRise)
-	f.reset = d.counter.fell
 	m := &d.counter
+	f.absent = m.unbelieved()
 	switch {
-	case m.all.time > 0 && !m.fell:
+	case m.all.time > 0 && f.absent == "":
 		f.Method = Counter
 		if part := d.power.unmarked(); part.time > 0 {
 			f.Integrated = units.Ptr(units.Joules(part.joules))
@@ -333,6 +333,17 @@ func (d *device) figures(rests rests, end int64) Device {
 	}
 	f.energy(m, rests)
 	return f
+}
+
+// unbelieved is why a counter that rose so far is none, "" where it is one.
+func (m *meter) unbelieved() string {
+	switch {
+	case m.fell:
+		return energy.CounterReset
+	case m.all.time > 0 && m.all.joules == 0:
+		return energy.Stuck
+	}
+	return ""
 }
 
 // stopped is how long before the end the readings stopped, 0 where they did not. Those of processes end with the processes.

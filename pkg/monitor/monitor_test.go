@@ -273,6 +273,26 @@ func TestCounterFalls(t *testing.T) {
 	near(t, "two recordings", m.Snapshot().Devices[0].EnergyJ, 20)
 }
 
+// A counter that stands still is not working, and a fall in a gap is a part of the gap.
+func TestCounterThatIsNone(t *testing.T) {
+	m := New()
+	counted(m, 0, 0, 0, 0, 0, 0)
+	if d := Summarize(m, NewGrader()).Devices[0]; d.EnergyJ != nil || !slices.Equal(d.Grade.Reasons, []string{energy.Stuck}) {
+		t.Errorf("saw %s J, %v, want none and why", units.G4Ptr(d.EnergyJ), d.Grade.Reasons)
+	}
+	m = New()
+	for _, r := range []struct{ s, joules float64 }{{0, 0}, {0.5, 10}, {1, 20}, {60, 0}, {60.5, 10}} {
+		s := at(time.Duration(r.s*float64(time.Second)), "rapl", "cpu:0")
+		s.EnergyCounterJoules = units.Ptr(units.Joules(r.joules))
+		m.Add(s)
+	}
+	d := m.Snapshot().Devices[0]
+	near(t, "without the gap", d.EnergyJ, 30)
+	if d.Gaps != 1 {
+		t.Errorf("saw %d gaps, want 1", d.Gaps)
+	}
+}
+
 // The steps of a counter are no peaks: 100 W, renewed every 100 ms and read every 47 ms.
 func TestPeakOfACounter(t *testing.T) {
 	for length, want := range map[time.Duration]float64{20 * time.Second: 100, 900 * time.Millisecond: 0} {

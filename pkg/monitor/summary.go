@@ -51,8 +51,8 @@ func (d *DeviceSummary) grade(g Grade) {
 		if g.Grade != record.GradeD && g.loose(*d.EnergyJ) {
 			d.doubt(energy.ErrorBound)
 		}
-	case d.reset:
-		d.Grade.Reasons = []string{energy.CounterReset}
+	case d.absent != "":
+		d.Grade.Reasons = []string{d.absent}
 	}
 	if d.idleBusy {
 		d.Grade.Reasons = append(d.Grade.Reasons, energy.IdleBusy)
@@ -74,7 +74,7 @@ func (s Summary) WriteText(w io.Writer) error {
 	state := table.Table{Columns: []string{"device", "source", "samples", "gaps", "temp mean", "temp peak", "busy", "memory peak"},
 		RightAlign: []bool{false, false, true, true, true, true, true, true}}
 	for i := range s.Devices {
-		if d := &s.Devices[i]; d.EnergyJ != nil || d.PeakW != nil || d.IdleW != nil || d.reset {
+		if d := &s.Devices[i]; d.EnergyJ != nil || d.PeakW != nil || d.IdleW != nil || d.absent != "" {
 			power.Rows = append(power.Rows, d.powerRow(s.Marked))
 		}
 		if row := s.Devices[i].stateRow(); row != nil {
