@@ -28,6 +28,12 @@ const (
 // modes given, or in all of them.
 func experiment(tb testing.TB, repetitions int64, modes ...record.Mode) string {
 	tb.Helper()
+	return experimentOf(tb, slices.DeleteFunc(cpuOnlyRuns(repetitions), func(r record.Run) bool { return len(modes) > 0 && !slices.Contains(modes, r.Mode) }))
+}
+
+// experimentOf is experiment with runs that are given.
+func experimentOf(tb testing.TB, runs []record.Run) string {
+	tb.Helper()
 	dir := tb.TempDir()
 	must := func(err error) {
 		tb.Helper()
@@ -42,7 +48,6 @@ func experiment(tb testing.TB, repetitions int64, modes ...record.Mode) string {
 		m.Invocations = []manifest.Invocation{{Command: []string{"bh-run", "--matrix", "a b.yaml"}}}
 		return nil
 	}))
-	runs := slices.DeleteFunc(cpuOnlyRuns(repetitions), func(r record.Run) bool { return len(modes) > 0 && !slices.Contains(modes, r.Mode) })
 	must(store.WriteFile(at(EnergyFile), runs))
 	must(manifest.Record(at(EnergyFile), "bh-telemetry", []string{"bh-telemetry", "join"}, nil))
 	b := cell.NewBuilder()

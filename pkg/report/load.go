@@ -149,11 +149,15 @@ func (l *loader) measurements() error {
 	h := store.Handlers{
 		Run: func(r *record.Run) error {
 			l.in.FromRuns = true
-			l.in.Runs.add(r)
+			l.in.Runs.add(withoutZeroEnergy(r))
 			b.AddRun(r)
 			return nil
 		},
-		Cell: func(c *record.Cell) error { b.AddCell(c); return nil },
+		Cell: func(c *record.Cell) error {
+			dropZeroPower(c)
+			b.AddCell(c)
+			return nil
+		},
 	}
 	if err := l.scan(name, h); err != nil {
 		return err
@@ -172,6 +176,7 @@ func (l *loader) costs() error {
 	}
 	var methods []string
 	err := l.scan(CostFile, store.Handlers{Cost: func(r *record.Cost) error {
+		dropZeroEnergy(r)
 		l.in.Costs = append(l.in.Costs, *r)
 		if !slices.Contains(methods, r.Method) {
 			methods = append(methods, r.Method)

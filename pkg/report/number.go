@@ -183,7 +183,11 @@ func (d *data) cellNumber(c cellRow, col cellColumn) number {
 		n.source.Column = col.run
 		n.source.How = fmt.Sprintf("%s over %d runs, as %s", col.how, c.N, col.name)
 	}
-	if n.value == nil {
+	switch {
+	case n.value != nil:
+	case col.energy && zeroPower(c):
+		n.source.How = "absent: " + cost.ReasonZeroPower
+	default:
 		n.source.How = "absent: " + absence(c)
 	}
 	return n
