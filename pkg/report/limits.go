@@ -21,7 +21,8 @@ func operations(d *data) []Block {
 	var items []Line
 	for _, label := range d.measuredBackends() {
 		if peak := d.peakMemory(label); peak.known() {
-			items = append(items, prose("%s: the largest resident memory of its process was %s.", strong(label), peak.shown(units.Bytes(*peak.value).String())))
+			items = append(items, prose("%s: the largest resident memory of its process was %s%s.", strong(label), peak.shown(units.Bytes(*peak.value).String()),
+				word(d.peakRuns(label))))
 		}
 	}
 	if !d.Profile.priced() {
@@ -49,6 +50,16 @@ func (d *data) peakMemory(label string) number {
 		}
 	}
 	return n
+}
+
+// peakRuns says of how many of a backend's runs peakMemory is, where not all have one.
+func (d *data) peakRuns(label string) string {
+	known, all := 0, 0
+	for _, mode := range d.modes {
+		n, m := d.knownRuns(d.group(label, mode), resRSSPeak)
+		known, all = known+n, all+m
+	}
+	return ofRuns(known, all)
 }
 
 // widest names the cell whose latency varied most, for those who promise latencies.

@@ -34,7 +34,7 @@ func resource(c resourceColumn) *resourceColumn {
 // The columns of runs that the report sums up.
 var (
 	resPower    = resource(resourceColumn{name: "power_mean_w", energy: true, get: func(r *record.Run) *float64 { return float(r.PowerMeanW) }})
-	resPeak     = resource(resourceColumn{name: "power_peak_w", energy: true, peak: true, get: func(r *record.Run) *float64 { return float(r.PowerPeakW) }})
+	resPeak     = resource(resourceColumn{name: "power_peak_w and power_mean_w", how: "the higher of the two", energy: true, peak: true, get: peakPower})
 	resPerToken = resource(resourceColumn{name: "energy_joules and tokens", how: "energy over the tokens that throughput counts", energy: true, spread: true,
 		get: perToken(func(r *record.Run) *float64 { return float(r.EnergyJoules) })})
 	resError = resource(resourceColumn{name: "energy_error_joules and energy_joules", how: "bound over energy, per cent", energy: true,
@@ -71,6 +71,14 @@ const (
 	noIdle = "no idle power of the device was measured beside the runs"
 )
 
+// peakPower is the highest reading of power in a run. Readings miss what the mean of a counter has in it; no peak is below that.
+func peakPower(r *record.Run) *float64 {
+	if r.PowerPeakW == nil || r.PowerMeanW == nil || *r.PowerPeakW >= *r.PowerMeanW {
+		return float(r.PowerPeakW)
+	}
+	return float(r.PowerMeanW)
+}
+
 // perToken is a column per token that throughput counts.
 func perToken(get func(*record.Run) *float64) func(*record.Run) *float64 {
 	return func(r *record.Run) *float64 { return ratio(get(r), float(r.Tokens())) }
@@ -103,9 +111,11 @@ type resources struct {
 	sums        []runSum    // by column
 	values      [][]float64 // by column, those that are known, of columns with a spread
 	sessions    [][]int64   // of the values
+	runs        int
 	grades      map[record.Grade]int
-	reasons     map[string]int // why not a better grade: number of runs
-	sources     map[string]int // of power
+	powered     map[record.Grade]int // of those with energy
+	reasons     map[string]int       // why not a better grade: number of runs
+	sources     map[string]int       // of power
 	concurrency int64
 	threads     int64
 	shape       runShape // of the last run
@@ -135,7 +145,7 @@ func (f *RunFacts) addResources(r *record.Run) {
 	if s == nil {
 		n := len(resourceColumns)
 		s = &resources{sums: make([]runSum, n), values: make([][]float64, n), sessions: make([][]int64, n),
-			grades: map[record.Grade]int{}, reasons: map[string]int{}, sources: map[string]int{}}
+			grades: map[record.Grade]int{}, powered: map[record.Grade]int{}, reasons: map[string]int{}, sources: map[string]int{}}
 		f.resources[key] = s
 	}
 	for i, c := range resourceColumns {
@@ -148,7 +158,11 @@ func (f *RunFacts) addResources(r *record.Run) {
 			s.values[i], s.sessions[i] = append(s.values[i], *v), append(s.sessions[i], r.Session)
 		}
 	}
+	s.runs++
 	s.grades[r.EnergyGrade]++
+	if r.PowerMeanW != nil {
+		s.powered[r.EnergyGrade]++
+	}
 	for reason := range strings.SplitSeq(r.EnergyReasons, ",") {
 		if reason != "" {
 			s.reasons[reason]++

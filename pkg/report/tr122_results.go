@@ -57,6 +57,7 @@ func (d *data) resourceTable(caption string, names []string, columns []*resource
 		}
 		t.row([]string{g.label, string(g.mode)}, numbers...)
 	}
+	d.noteRuns(t, d.groups(), shown, kept)
 	for i, why := range order {
 		order[i] = fmt.Sprintf("%s (%s)", strings.Join(missing[why], ", "), why)
 	}
@@ -69,6 +70,8 @@ func (d *data) resourceTable(caption string, names []string, columns []*resource
 func energySummary(d *data) []Block {
 	t := newTable("Power and energy, mean across scenarios", []string{"Backend", "Mode", "grades"},
 		[]string{"joules_per_token", "ci_lower", "ci_upper", "bound_pct", "tokens_per_kwh", "power_mean_w", "power_peak_w", "readings"})
+	d.noteRuns(t, d.groups(), []string{"joules_per_token", "bound_pct", "tokens_per_kwh", "power_mean_w", "power_peak_w", "readings"},
+		[]*resourceColumn{resPerToken, resError, resTokensPerKWh, resPower, resPeak, resSamples})
 	t.table.Columns = append(t.table.Columns, Column{Name: "source"})
 	for _, g := range d.groups() {
 		if !g.measured() {
@@ -128,6 +131,12 @@ func energyDetail(d *data) []Block {
 		graded := d.gradesOf(func(o cellRow) bool { return o == c })
 		t.lines(append(cells, phrase(graded.short()), phrase(orElse(counted(graded.reasons), "none given"))))
 	}
+	var cells []group
+	for _, c := range d.cells {
+		cells = append(cells, group{c.label + " " + c.Scenario, c.Mode, []cellRow{c}})
+	}
+	d.noteRuns(t, cells, []string{"power_mean_w", "joules_per_token", "marginal_joules_per_token", "bound_pct"},
+		[]*resourceColumn{resPower, resPerToken, resMarginal, resError})
 	t.note("why_not_better: codes of docs/definitions.md (energy grades) with the number of runs.")
 	return d.orNothing(t)
 }
@@ -136,7 +145,7 @@ func memorySummary(d *data) []Block {
 	t := d.resourceTable("Memory and processor time, over the scenarios of a backend",
 		[]string{"mem_mean_mib", "mem_peak_mib", "worker_peak_mib", "gpu_mem_mean_mib", "gpu_mem_peak_mib", "gpu_util_pct", "cpu_time_ms", "cpu_busy_pct"},
 		[]*resourceColumn{resMemMean, resMemPeak, resRSSPeak, resGPUMemMean, resGPUMemPeak, resGPUUtil, resCPUTime, resCPUBusy})
-	t.note("mem: resident memory of the worker's process tree; peaks are the largest of any run. worker_peak: the worker's own high-water mark since it began, loading included. cpu_time: of the tree, per iteration. cpu_busy: of the time of as many threads as were asked for.")
+	t.note("mem: resident memory of the worker's process tree; peaks are the largest of the runs that have one. worker_peak: the worker's own high-water mark since it began, loading included. cpu_time: of the tree, per iteration. cpu_busy: of the time of as many threads as were asked for.")
 	return d.orNothing(t)
 }
 
