@@ -12,19 +12,20 @@ import (
 // choice is the backend that the measurements speak for in one mode, among those of some kind.
 type choice struct {
 	mode   record.Mode
-	metric string   // what it was chosen by: compare.TotalUSD, or compare.LatencyMS where no cost is known
-	leader string   // empty: no backend of the kind has results
-	tied   []string // others of the kind that no test separates from the leader
-	inEach int      // scenarios, in each of which the leader is better than all that it is tied with; 0 where it is not
-	others int      // others of the kind with results
-	byMean string   // the backend with the lowest mean across scenarios, where that is another one
-	doubt  string   // why nothing could be tested
+	device record.Device // the kind; empty: all
+	metric string        // what it was chosen by: compare.TotalUSD, or compare.LatencyMS where no cost is known
+	leader string        // empty: no backend of the kind has results
+	tied   []string      // others of the kind that no test separates from the leader
+	inEach int           // scenarios, in each of which the leader is better than all that it is tied with; 0 where it is not
+	others int           // others of the kind with results
+	byMean string        // the backend with the lowest mean across scenarios, where that is another one
+	doubt  string        // why nothing could be tested
 }
 
 // choose finds the backend with the lowest total cost in a mode, among those of a device, or of all where it is empty.
 // The order is the default design's, by ratios within scenarios; the tests say which of the others are tied with it.
 func (d *data) choose(mode record.Mode, device record.Device) choice {
-	c := choice{mode: mode, metric: compare.TotalUSD}
+	c := choice{mode: mode, device: device, metric: compare.TotalUSD}
 	order := d.rankMode(mode, costTotal, true)
 	if len(order) == 0 {
 		c.metric = compare.LatencyMS
@@ -124,8 +125,19 @@ func (d *data) rankLatency(mode record.Mode) []ranked {
 	return rank(list, true)
 }
 
-// words says the choice; kind is "GPU backend", "CPU backend" or "backend".
+// choiceWords says the choice, and where it is one by cost how well the energy in that is known; kind is "GPU backend", "CPU
+// backend" or "backend".
 func (d *data) choiceWords(c choice, kind string) Line {
+	line := d.chosen(c, kind)
+	if c.leader == "" || c.others == 0 || c.metric == compare.LatencyMS {
+		return line
+	}
+	mine := of(c.mode)
+	return d.onCost(line, func(x cellRow) bool { return mine(x) && (c.device == "" || d.devices[x.label] == c.device) })
+}
+
+// chosen says the choice.
+func (d *data) chosen(c choice, kind string) Line {
 	mode := code(string(c.mode))
 	what := word("total cost")
 	if c.metric == compare.LatencyMS {

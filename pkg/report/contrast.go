@@ -43,20 +43,18 @@ func (d *data) within(label, other string, col costColumn) contrast {
 	return c
 }
 
-// sureness says whether the first of a ranking is separated from the second; nothing for a ranking of one.
-func (d *data) sureness(order []ranked, col costColumn) []Block {
+// sureness says whether the first of a ranking is separated from the second, by the test over all pairs; nothing for a ranking
+// of one.
+func (d *data) sureness(order []ranked, col costColumn, highestFirst bool) []Block {
 	if len(order) < 2 {
 		return nil
 	}
 	first, second := order[0].label, order[1].label
-	c := d.within(second, first, col)
-	switch {
-	case !c.low.known() || !c.high.known():
-		return []Block{para("How sure the first place is cannot be said: %s and %s do not share enough cells.", strong(first), strong(second))}
-	case *c.low.value <= 1 && *c.high.value >= 1:
-		return []Block{para("The first place is a tie: within cells, %s has %s times the value of %s (95% interval %s to %s), and that interval includes 1.",
-			strong(second), c.ratio.span(), strong(first), c.low.span(), c.high.span())}
+	tested := word(firstDoubt(d.costTests(col, highestFirst), order))
+	line := prose("How sure the first place is: %s is %s.", strong(first), tested)
+	if c := d.within(second, first, col); c.low.known() && c.high.known() {
+		line = prose("How sure the first place is: %s is %s. Within cells, %s has %s times its value (95% interval %s to %s, of this pair alone).",
+			strong(first), tested, strong(second), c.ratio.span(), c.low.span(), c.high.span())
 	}
-	return []Block{para("The first place is separated from the second: within cells, %s has %s times the value of %s (95% interval %s to %s).",
-		strong(second), c.ratio.span(), strong(first), c.low.span(), c.high.span())}
+	return []Block{Paragraph{d.onEnergy(line, of("", first, second))}}
 }

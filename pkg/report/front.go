@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/banterhearts/bh/pkg/compare"
 	"github.com/banterhearts/bh/pkg/record"
 )
 
@@ -127,14 +128,16 @@ func (d *data) costFindings() []Line {
 		case 1:
 			line := prose("Cost, %s: %s, %s USD per 1M tokens", code(string(mode)), strong(order[0].label), order[0].span())
 			line = append(line, d.costInterval(order[0].label, mode)...)
-			lines = append(lines, append(line, word("; it is the only backend with a cost, so it is best and worst.")))
+			line = append(line, word("; it is the only backend with a cost, so it is best and worst."))
+			lines = append(lines, d.onCost(line, of(mode, order[0].label)))
 		default:
 			best, worst := order[0], last(order)
 			line := prose("Cost, %s: best %s, %s USD per 1M tokens", code(string(mode)), strong(best.label), best.span())
 			line = append(line, d.costInterval(best.label, mode)...)
 			line = append(line, prose("; worst%s %s, %s USD", word(amongComplete(order)), strong(worst.label), worst.span())...)
 			line = append(line, d.costInterval(worst.label, mode)...)
-			lines = append(lines, append(line, prose(", a factor of %s.", worst.over(best.number, "worst over best").span())...))
+			line = append(line, prose(", a factor of %s (%s).", worst.over(best.number, "worst over best").span(), word(d.costDoubt(mode, best.label, worst.label)))...)
+			lines = append(lines, d.onCost(line, of(mode, best.label, worst.label)))
 		}
 	}
 	return lines
@@ -167,8 +170,8 @@ func (d *data) spotFindings() []Line {
 		}
 		best := list[0]
 		onDemand := d.costMean(d.costRows(best.label, mode, "", record.OnDemand), costTotal)
-		lines = append(lines, prose("Best spot price, %s: %s, %s USD per 1M tokens, %s below its on-demand cost.",
-			code(string(mode)), strong(best.label), best.span(), saving(best.number, onDemand).suffixed("%")))
+		lines = append(lines, d.onCost(prose("Best spot price, %s: %s, %s USD per 1M tokens, %s below its on-demand cost.",
+			code(string(mode)), strong(best.label), best.span(), saving(best.number, onDemand).suffixed("%")), of(mode, best.label)))
 	}
 	return lines
 }
@@ -179,14 +182,20 @@ func (d *data) cleanFindings() []Line {
 	if len(carbon) == 0 || len(energy) == 0 {
 		return []Line{phrase("Energy and carbon: not known, as no run has a power figure.")}
 	}
-	only := word("")
-	if len(carbon) == 1 {
-		only = word(" (the only backend with a figure)")
-	}
 	return []Line{
-		prose("Lowest carbon: %s, %s gCO2e per 1M tokens, mean over all modes and scenarios%s.", strong(carbon[0].label), carbon[0].span(), only),
-		prose("Best energy efficiency: %s, %s tokens per kWh, mean over all modes and scenarios%s.", strong(energy[0].label), energy[0].span(), only),
+		d.onEnergy(prose("Lowest carbon: %s, %s gCO2e per 1M tokens, mean over all modes and scenarios (%s).", strong(carbon[0].label), carbon[0].span(),
+			word(firstDoubt(d.costTests(costCarbon, false), carbon))), of("", carbon[0].label)),
+		d.onEnergy(prose("Best energy efficiency: %s, %s tokens per kWh, mean over all modes and scenarios (%s).", strong(energy[0].label), energy[0].span(),
+			word(firstDoubt(d.costTests(tokensPerKWh, true), energy))), of("", energy[0].label)),
 	}
+}
+
+// firstDoubt says how sure the first place of a ranking is.
+func firstDoubt(tests []pairTest, order []ranked) string {
+	if len(order) == 1 {
+		return "the only backend with a figure"
+	}
+	return doubt(tests, order[0].label, order[1].label)
 }
 
 // providerFindings are the cheapest provider and backend of each mode.
@@ -194,14 +203,17 @@ func (d *data) providerFindings() []Line {
 	var lines []Line
 	for _, mode := range d.measuredModes() {
 		var list []ranked
+		who := map[string]string{}
 		for _, provider := range d.providers() {
 			for _, g := range d.measuredIn(mode) {
-				list = append(list, ranked{provider + " with " + g.label, d.costMean(d.costRows(g.label, mode, provider, record.OnDemand), costTotal)})
+				name := provider + " with " + g.label
+				who[name] = g.label
+				list = append(list, ranked{name, d.costMean(d.costRows(g.label, mode, provider, record.OnDemand), costTotal)})
 			}
 		}
 		if list = rank(list, true); len(list) > 0 {
-			lines = append(lines, prose("Cheapest provider and backend, %s: %s, %s USD per 1M tokens on demand.",
-				code(string(mode)), strong(list[0].label), list[0].span()))
+			lines = append(lines, d.onCost(prose("Cheapest provider and backend, %s: %s, %s USD per 1M tokens on demand.",
+				code(string(mode)), strong(list[0].label), list[0].span()), of(mode, who[list[0].label])))
 		}
 	}
 	return lines
@@ -217,16 +229,23 @@ func (d *data) requestFindings() []Line {
 	line := prose("Best request cost (%s prompt tokens, %s generated): %s, %s USD",
 		d.bookNumber(float64(d.Book.Request.PromptTokens), "request.prompt_tokens").integer(),
 		d.bookNumber(float64(d.Book.Request.GenerateTokens), "request.generate_tokens").integer(), strong(best.name()), best.total.span())
-	return []Line{append(append(line, intervalWords(best.low, best.high)...), word("."))}
+	return []Line{d.onCost(append(append(line, intervalWords(best.low, best.high)...), word(".")), best.cells())}
 }
 
 // latencyFindings are the lowest mean latency of each mode.
 func (d *data) latencyFindings() []Line {
 	var lines []Line
 	for _, mode := range d.measuredModes() {
-		if order := d.rankLatency(mode); len(order) > 0 {
-			lines = append(lines, prose("Best latency, %s: %s, %s ms, mean across scenarios.", code(string(mode)), strong(order[0].label), order[0].span()))
+		order := d.rankLatency(mode)
+		if len(order) == 0 {
+			continue
 		}
+		line := prose("Best latency, %s: %s, %s ms, mean across scenarios", code(string(mode)), strong(order[0].label), order[0].span())
+		if len(order) > 1 {
+			_, words := d.withinDoubt(mode, compare.LatencyMS, "", order[0].label, order[1].label)
+			line = append(line, prose(" (%s)", word(words))...)
+		}
+		lines = append(lines, append(line, word(".")))
 	}
 	return lines
 }

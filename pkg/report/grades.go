@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/banterhearts/bh/pkg/cell"
 	"github.com/banterhearts/bh/pkg/compare"
 	"github.com/banterhearts/bh/pkg/cost"
 	"github.com/banterhearts/bh/pkg/manifest"
@@ -27,17 +28,20 @@ func counted(counts map[string]int) string {
 
 // graded is how well the energy of some runs is known: runs by grade, and the reasons for no better one.
 type graded struct {
-	what    string // runs, or measured cells where there are no runs
+	what    string // run, or measured cell where there are no runs
 	grades  map[record.Grade]int
 	reasons map[string]int
 	sources map[string]int // of those with energy
+
+	all, powered, ungraded int          // of what, with energy, and of those without a grade
+	worst                  record.Grade // of those with energy
 }
 
 // gradesOf sums up the cells that are wanted.
 func (d *data) gradesOf(wanted func(cellRow) bool) graded {
-	g := graded{what: "runs", grades: map[record.Grade]int{}, reasons: map[string]int{}, sources: map[string]int{}}
+	g := graded{what: "run", grades: map[record.Grade]int{}, reasons: map[string]int{}, sources: map[string]int{}}
 	if !d.FromRuns {
-		g.what = "measured cells"
+		g.what = "measured cell"
 	}
 	for _, c := range d.cells {
 		if c.N == 0 || !wanted(c) {
@@ -46,10 +50,16 @@ func (d *data) gradesOf(wanted func(cellRow) bool) graded {
 		s := d.resources(c)
 		if s == nil {
 			g.grades[c.EnergyGrade]++
+			g.all++
 			if c.PowerMeanW != nil {
 				g.sources[c.PowerSource]++
+				g.power(c.EnergyGrade, 1)
 			}
 			continue
+		}
+		g.all += s.runs
+		for grade, n := range s.powered {
+			g.power(grade, n)
 		}
 		for grade, n := range s.grades {
 			g.grades[grade] += n
@@ -66,16 +76,65 @@ func (d *data) gradesOf(wanted func(cellRow) bool) graded {
 	return g
 }
 
+// power takes in n of what that have energy of a grade.
+func (g *graded) power(grade record.Grade, n int) {
+	g.powered += n
+	g.worst = cell.WorseGrade(g.worst, grade)
+	if grade == "" {
+		g.ungraded += n
+	}
+}
+
+// brief is the worst grade of what went in, and how many have no grade or no energy where others have.
+func (g graded) brief() string {
+	var parts []string
+	switch {
+	case g.powered == 0:
+		return "no energy"
+	case g.worst == "":
+		parts = append(parts, "energy without a grade")
+	default:
+		parts = append(parts, "energy grade "+string(g.worst))
+		if g.ungraded > 0 {
+			parts = append(parts, fmt.Sprintf("%d of %s without a grade", g.ungraded, count(int64(g.all), g.what)))
+		}
+	}
+	if none := g.all - g.powered; none > 0 {
+		parts = append(parts, fmt.Sprintf("%d of %s without energy", none, count(int64(g.all), g.what)))
+	}
+	return strings.Join(parts, "; ")
+}
+
+// of selects the cells of a mode, or of all where it is empty, of some backends, or of all where none is named.
+func of(mode record.Mode, labels ...string) func(cellRow) bool {
+	return func(c cellRow) bool {
+		return (mode == "" || c.Mode == mode) && (len(labels) == 0 || slices.Contains(labels, c.label))
+	}
+}
+
+// onEnergy adds to a statement that rests on energy how well that is known.
+func (d *data) onEnergy(line Line, wanted func(cellRow) bool) Line {
+	return append(line, word(" "+sentenceStart(d.gradesOf(wanted).brief())+"."))
+}
+
+// onCost is onEnergy of a statement about a total cost, where energy is in it.
+func (d *data) onCost(line Line, wanted func(cellRow) bool) Line {
+	if !d.chargesEnergy() {
+		return line
+	}
+	return d.onEnergy(line, wanted)
+}
+
 // words is a sentence about the grades and their reasons.
 func (g graded) words() string {
 	var parts []string
 	for _, grade := range []record.Grade{record.GradeA, record.GradeB, record.GradeC, record.GradeD} {
 		if n := g.grades[grade]; n > 0 {
-			parts = append(parts, fmt.Sprintf("%s in %d %s", grade, n, g.what))
+			parts = append(parts, fmt.Sprintf("%s in %s", grade, count(int64(n), g.what)))
 		}
 	}
 	if n := g.grades[""]; n > 0 {
-		parts = append(parts, fmt.Sprintf("none in %d %s", n, g.what))
+		parts = append(parts, "none in "+count(int64(n), g.what))
 	}
 	if len(parts) == 0 {
 		return "Energy grades: no good run."
@@ -89,7 +148,7 @@ func (g graded) words() string {
 
 // gradeWords is the sentence about the energy of a mode; of all modes where it is empty.
 func (d *data) gradeWords(mode record.Mode) string {
-	return d.gradesOf(func(c cellRow) bool { return mode == "" || c.Mode == mode }).words()
+	return d.gradesOf(of(mode)).words()
 }
 
 // withGrades adds the grades of a mode to the caption of a figure that rests on energy.
@@ -134,7 +193,7 @@ func energyNote(d *data) []Block { return energyStatement(d)[:1] }
 // energyStatement says, at the head of a section about energy, how energy was measured: from what, how well, and, on a
 // machine without a sensor of power, what is missing.
 func energyStatement(d *data) []Block {
-	g := d.gradesOf(func(cellRow) bool { return true })
+	g := d.gradesOf(of(""))
 	measured, estimated := 0, g.sources[record.SourceCPUEstimate]
 	for _, n := range g.sources {
 		measured += n

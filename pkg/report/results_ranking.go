@@ -146,19 +146,22 @@ func (d *data) diveFindings(mode record.Mode, order []ranked) []Line {
 	best := order[0]
 	g := d.group(best.label, mode)
 	lines := []Line{
-		prose("Lowest total cost: %s at %s USD per 1M tokens.", strong(best.label), best.span()),
+		d.onCost(prose("Lowest total cost: %s at %s USD per 1M tokens.", strong(best.label), best.span()), of(mode, best.label)),
 		prose("Its throughput is %s tok/s and its power %s W.", d.cellMean(g.cells, d.throughput()).span(), d.cellMean(g.cells, powerMean).span()),
 	}
 	if share := d.energyShare(best.label, mode); share.known() {
 		lines[1] = prose("Its throughput is %s tok/s and its power %s W; energy is %s of its cost.", d.cellMean(g.cells, d.throughput()).span(),
 			d.cellMean(g.cells, powerMean).span(), share.suffixed("%"))
 	}
+	if d.cellMean(g.cells, powerMean).known() {
+		lines[1] = d.onEnergy(lines[1], of(mode, best.label))
+	}
 	if len(order) == 1 {
 		return append(lines, phrase("No other backend has a total cost here, so there is nothing to compare it with."))
 	}
 	next := order[1]
-	lines = append(lines, prose("Next is %s at %s USD, %s more.", strong(next.label), next.span(),
-		next.more(best.number, "per cent above the best").suffixed("%")))
+	lines = append(lines, d.onCost(prose("Next is %s at %s USD, %s more.", strong(next.label), next.span(),
+		next.more(best.number, "per cent above the best").suffixed("%")), of(mode, next.label)))
 	if s := d.rankingSentence(mode); s != "" {
 		lines = append(lines, prose("How sure that is (ratios within scenarios, section 5): %s", word(s)))
 	}
@@ -222,7 +225,7 @@ func energyRanking(d *data) []Block {
 	t.note("%s", word("ratio_to_first"+contrastNote))
 	d.noteMissing(t, order)
 	t.note("%s", word(d.gradeWords("")))
-	return append(append(energyNote(d), d.sureness(order, tokensPerKWh)...), t.block())
+	return append(append(energyNote(d), d.sureness(order, tokensPerKWh, true)...), t.block())
 }
 
 // noteMissing names measured backends that a ranking had to leave out.
@@ -257,13 +260,15 @@ func carbonComparison(d *data) []Block {
 	d.noteMissing(t, order)
 	t.note("%s", word(d.gradeWords("")))
 	if len(order) == 1 {
-		return []Block{para("Only %s has a carbon figure, %s gCO2e per 1M tokens; there is no range to speak of.", strong(order[0].label), order[0].span()), t.block()}
+		return []Block{Paragraph{d.onEnergy(prose("Only %s has a carbon figure, %s gCO2e per 1M tokens; there is no range to speak of.",
+			strong(order[0].label), order[0].span()), of("", order[0].label))}, t.block()}
 	}
 	low, high := order[0], last(order)
-	return append(d.sureness(order, costCarbon), list(
-		prose("Lowest: %s, %s gCO2e per 1M tokens.", strong(low.label), low.span()),
-		prose("Highest%s: %s, %s gCO2e per 1M tokens.", word(amongComplete(order)), strong(high.label), high.span()),
-		prose("Range%s: %s gCO2e per 1M tokens, a factor of %s.", word(amongComplete(order)), difference(high.number, low.number).span(), high.over(low.number, "highest over lowest").span()),
+	return append(d.sureness(order, costCarbon, false), list(
+		d.onEnergy(prose("Lowest: %s, %s gCO2e per 1M tokens.", strong(low.label), low.span()), of("", low.label)),
+		d.onEnergy(prose("Highest%s: %s, %s gCO2e per 1M tokens.", word(amongComplete(order)), strong(high.label), high.span()), of("", high.label)),
+		d.onEnergy(prose("Range%s: %s gCO2e per 1M tokens, a factor of %s.", word(amongComplete(order)), difference(high.number, low.number).span(),
+			high.over(low.number, "highest over lowest").span()), of("", low.label, high.label)),
 	), t.block())
 }
 

@@ -68,6 +68,12 @@ type pricedRequest struct {
 	total, low, high number
 }
 
+// cells selects what the request is priced by.
+func (r pricedRequest) cells() func(cellRow) bool {
+	prefill, generate := of(record.Prefill, r.label), of(r.GenerateMode, r.label)
+	return func(c cellRow) bool { return prefill(c) || generate(c) }
+}
+
 func (r pricedRequest) name() string { return r.label + " decoding with " + string(r.GenerateMode) }
 
 // priceRequest takes the total of a request and its interval.

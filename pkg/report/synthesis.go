@@ -44,7 +44,7 @@ func (d *data) cheapestAnswer() Line {
 		}
 		parts = append(parts, s)
 	}
-	return prose("Cheapest backend: %s.", word(strings.Join(parts, "; ")))
+	return d.onCost(prose("Cheapest backend: %s.", word(strings.Join(parts, "; "))), of(""))
 }
 
 // tierAnswer sets what spot saves beside what the choice of backend saves.
@@ -66,16 +66,10 @@ func (d *data) tierAnswer() Line {
 		}
 	}
 	if len(parts) == 0 {
-		return append(line, word(" With one backend there is no choice of backend to set beside it."))
+		return d.onCost(append(line, word(" With one backend there is no choice of backend to set beside it.")), of(""))
 	}
 	line = append(line, word(" The dearest backend costs, as a multiple of the cheapest: "))
-	for i, p := range parts {
-		if i > 0 {
-			line = append(line, word(", "))
-		}
-		line = append(line, p...)
-	}
-	return append(line, word("."))
+	return d.onCost(append(joined(line, parts, ", "), word(".")), of(""))
 }
 
 // energyAnswer says whether the order by infrastructure cost is the order by total cost.
@@ -104,7 +98,7 @@ func (d *data) energyAnswer() Line {
 	if most.value == nil {
 		return phrase("Energy: not known, as no backend has both an energy and a total cost.")
 	}
-	share := prose(" Energy is at most %s of a cost (%s).", most.suffixed("%"), word(most.label))
+	share := d.onEnergy(prose(" Energy is at most %s of a cost (%s).", most.suffixed("%"), word(most.label)), of(""))
 	switch {
 	case len(changed) > 0:
 		return append(prose("Energy changes the order of the mean costs in %s.", word(strings.Join(changed, ", "))), share...)
@@ -120,10 +114,12 @@ func (d *data) requestAnswer() Line {
 	case 0:
 		return phrase("Request: not known, as no backend has both a prefill and a decode cost.")
 	case 1:
-		return prose("Request: %s USD with %s.", list[0].total.span(), strong(list[0].name()))
+		return d.onCost(prose("Request: %s USD with %s.", list[0].total.span(), strong(list[0].name())), list[0].cells())
 	}
 	last := list[len(list)-1]
-	return prose("Request: from %s USD (%s) to %s USD (%s).", list[0].total.span(), strong(list[0].name()), last.total.span(), strong(last.name()))
+	first, end := list[0].cells(), last.cells()
+	return d.onCost(prose("Request: from %s USD (%s) to %s USD (%s).", list[0].total.span(), strong(list[0].name()), last.total.span(), strong(last.name())),
+		func(c cellRow) bool { return first(c) || end(c) })
 }
 
 // leverKind is what a lever turns.
@@ -144,6 +140,7 @@ type lever struct {
 	who    string
 	factor number
 	words  string
+	cells  func(cellRow) bool // that the factor is of
 }
 
 // levers are the factors that the results show, largest first.
@@ -154,7 +151,7 @@ func (d *data) levers() []lever {
 		if len(order) > 1 {
 			best, worst := order[0], last(order)
 			list = append(list, lever{backendLever, string(mode), worst.label, worst.over(best.number, "dearest over cheapest"),
-				fmt.Sprintf("in %s, %s against %s", mode, worst.label, best.label)})
+				fmt.Sprintf("in %s, %s against %s", mode, worst.label, best.label), of(mode, best.label, worst.label)})
 		}
 		if len(order) > 0 {
 			list = append(list, d.scenarioLever(order[0].label, mode)...)
@@ -162,10 +159,11 @@ func (d *data) levers() []lever {
 	}
 	for _, label := range d.measuredBackends() {
 		onDemand, spot := d.costMean(d.allRows(label, record.OnDemand), costTotal), d.costMean(d.allRows(label, record.Spot), costTotal)
-		list = append(list, lever{tierLever, "", label, onDemand.over(spot, "on-demand over spot"), "on-demand against spot, " + label})
+		list = append(list, lever{tierLever, "", label, onDemand.over(spot, "on-demand over spot"), "on-demand against spot, " + label, of("", label)})
 		plain := d.costMean(d.costRows(label, record.Generate, "", record.OnDemand), costTotal)
 		cached := d.costMean(d.costRows(label, record.GenerateCached, "", record.OnDemand), costTotal)
-		list = append(list, lever{cacheLever, "", label, plain.over(cached, "generate over generate-cached"), "decoding without it against decoding with it, " + label})
+		list = append(list, lever{cacheLever, "", label, plain.over(cached, "generate over generate-cached"), "decoding without it against decoding with it, " + label,
+			func(c cellRow) bool { return c.label == label && c.Mode != record.Prefill }})
 	}
 	list = slices.DeleteFunc(list, func(l lever) bool { return !l.factor.known() })
 	slices.SortStableFunc(list, func(a, b lever) int {
@@ -193,7 +191,10 @@ func (d *data) scenarioLever(label string, mode record.Mode) []lever {
 	}
 	low, high := list[0], list[len(list)-1]
 	return []lever{{scenarioLever, string(mode), label, high.over(low.number, "dearest over cheapest scenario"),
-		fmt.Sprintf("in %s, %s against %s, %s", mode, high.label, low.label, label)}}
+		fmt.Sprintf("in %s, %s against %s, %s", mode, high.label, low.label, label),
+		func(c cellRow) bool {
+			return of(mode, label)(c) && (c.Scenario == low.label || c.Scenario == high.label)
+		}}}
 }
 
 func levers(d *data) []Block {
@@ -208,7 +209,7 @@ func levers(d *data) []Block {
 			continue // the largest of its kind stands for it
 		}
 		seen[l.kind] = true
-		items = append(items, prose("%s: a factor of %s on the cost of a token (%s).", strong(sentenceStart(string(l.kind))), l.factor.span(), word(l.words)))
+		items = append(items, d.onCost(prose("%s: a factor of %s on the cost of a token (%s).", strong(sentenceStart(string(l.kind))), l.factor.span(), word(l.words)), l.cells))
 	}
 	return []Block{para("The largest factor of each kind, largest first, on demand and by mean cost:"), List{Ordered: true, Items: items}}
 }
@@ -264,7 +265,11 @@ func (d *data) keepers() []Line {
 			continue
 		}
 		if where := wins[label]; len(where) > 0 {
-			lines = append(lines, prose("%s: keep it where it wins, with %s.", strong(label), word(strings.Join(where, "; "))))
+			line := prose("%s: keep it where it wins, with %s.", strong(label), word(strings.Join(where, "; ")))
+			if strings.Contains(strings.Join(where, ""), lowestCost) {
+				line = d.onCost(line, of("", label))
+			}
+			lines = append(lines, line)
 		} else {
 			lines = append(lines, prose("%s: it is neither cheapest nor fastest in any cell; nothing measured here speaks for keeping it.", strong(label)))
 		}
@@ -274,6 +279,9 @@ func (d *data) keepers() []Line {
 	}
 	return lines
 }
+
+// lowestCost is what a backend wins by that is cheapest.
+const lowestCost = "the lowest cost"
 
 // wins lists where each backend has the lowest total cost or the lowest mean latency, as
 // "the lowest cost in prefill (batch_short, single_long)".
@@ -297,7 +305,7 @@ func (d *data) wins() map[string][]string {
 		}
 		for _, label := range d.backends {
 			if len(cheap[label]) > 0 {
-				wins[label] = append(wins[label], fmt.Sprintf("the lowest cost in %s (%s)", mode, strings.Join(cheap[label], ", ")))
+				wins[label] = append(wins[label], fmt.Sprintf("%s in %s (%s)", lowestCost, mode, strings.Join(cheap[label], ", ")))
 			}
 			if len(fast[label]) > 0 {
 				wins[label] = append(wins[label], fmt.Sprintf("the lowest latency in %s (%s)", mode, strings.Join(fast[label], ", ")))

@@ -57,7 +57,7 @@ func (d *data) withinDoubt(mode record.Mode, metric, method, first, next string)
 			return untested, fmt.Sprintf("not tested against %s within scenarios: %s", next, p.Absent)
 		}
 		o := judged(p.Significant, (p.Ratio < 1) == (p.A == first))
-		return o, fmt.Sprintf("%s within %d scenarios, p = %.2g after Holm", o.words(next), p.Scenarios, *p.PHolm)
+		return o, testWords(o, next, p.Scenarios, "scenario", *p.PHolm)
 	}
 	return untested, "not tested against " + next + " within scenarios: they have none in common"
 }

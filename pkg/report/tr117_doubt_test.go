@@ -86,3 +86,25 @@ func TestBulletsNameTheMode(t *testing.T) {
 		}
 	}
 }
+
+// TestApartIsNoTest: that two intervals are apart is no claim where the test within scenarios does not separate the backends.
+func TestApartIsNoTest(t *testing.T) {
+	p := func(v float64) *float64 { return &v }
+	within := compare.PairRatio{A: "a", B: "b", Scenarios: 7, Ratio: 0.5, PHolm: p(0.2)}
+	said := func() string {
+		d := &data{Inputs: &Inputs{Stats: &compare.Document{
+			Modes: []compare.ModeAnalysis{{Mode: record.Prefill, Metric: compare.LatencyMS, Default: &compare.DefaultResult{Pairs: []compare.PairRatio{within}}}},
+			Runs: &compare.RunAnalysis{Backends: []compare.BackendRuns{
+				{Backend: "a", Mode: record.Prefill, Metrics: []compare.Distribution{{Metric: compare.LatencyMS, P50Upper: p(2)}}},
+				{Backend: "b", Mode: record.Prefill, Metrics: []compare.Distribution{{Metric: compare.LatencyMS, P50Lower: p(3)}}}}}}}}
+		return d.medianDoubt(record.Prefill, "a", "b")
+	}
+	const apart = "its 95% interval is apart from that of b"
+	if got, want := said(), apart+", which is no test; by mean latency not separated from b within 7 scenarios, p = 0.2 after Holm"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	within.PHolm, within.Significant = p(0.01), true
+	if got := said(); got != apart {
+		t.Errorf("got %q, want %q", got, apart)
+	}
+}

@@ -125,7 +125,7 @@ func (d *data) costFinding117(mode record.Mode) Line {
 	}
 	line := prose("Lowest cost, %s: %s, %s USD per 1M tokens", code(string(mode)), strong(order[0].label), order[0].span())
 	line = append(line, d.costInterval(order[0].label, mode)...)
-	return append(line, prose(", at the default provider (%s).", word(d.defaultProviders()))...)
+	return d.onCost(append(line, prose(", at the default provider (%s).", word(d.defaultProviders()))...), of(mode, order[0].label))
 }
 
 // noPair is said where no two backends have results.

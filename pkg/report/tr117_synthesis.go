@@ -28,7 +28,7 @@ type criterion struct {
 func (d *data) criteria(mode record.Mode) []criterion {
 	list := []criterion{
 		d.criterion("Lowest mean latency", "ms", d.rankRuns(mode, byMean, ""), func(a, b string) string { return d.latencyDoubt(mode, a, b) }),
-		d.criterion("Lowest cost", "USD per 1M tokens", d.rankMode(mode, costTotal, true), func(a, b string) string { return d.costDoubt(mode, a, b) }),
+		d.criterion("Lowest cost", "USD per 1M tokens", d.rankMode(mode, costTotal, true), func(a, b string) string { return d.costDoubt(mode, a, b) }).on(d.chargedGrade(mode)),
 		d.criterion("Best median latency", "ms", d.rankRuns(mode, byP50, ""), func(a, b string) string { return d.medianDoubt(mode, a, b) }),
 		d.criterion("Lowest p95 latency", "ms", d.rankRuns(mode, byP95, ""), func(string, string) string { return "a description, not tested" }),
 		d.criterion("Most consistent", "% within a scenario", d.rankRuns(mode, byCV, ""), func(string, string) string { return "a description, not tested" }),
@@ -54,6 +54,22 @@ func (d *data) criterion(name, unit string, order []ranked, doubt func(first, ne
 	return c
 }
 
+// on adds how well the energy is known that a criterion rests on.
+func (c criterion) on(grade string) criterion {
+	if c.leader != "" && grade != "" {
+		c.doubt += "; " + grade
+	}
+	return c
+}
+
+// chargedGrade is how well the energy is known that is in the costs of a mode, or nothing where none is.
+func (d *data) chargedGrade(mode record.Mode) string {
+	if !d.chargesEnergy() {
+		return ""
+	}
+	return d.gradesOf(of(mode)).brief()
+}
+
 // medianDoubt says whether the intervals of two medians are apart.
 func (d *data) medianDoubt(mode record.Mode, first, next string) string {
 	var a, b *compare.Distribution
@@ -71,7 +87,11 @@ func (d *data) medianDoubt(mode record.Mode, first, next string) string {
 	case a == nil || b == nil || a.P50Upper == nil || b.P50Lower == nil:
 		return "without an interval to tell it from " + next
 	case *a.P50Upper < *b.P50Lower:
-		return "its 95% interval is apart from that of " + next
+		apart := "its 95% interval is apart from that of " + next
+		if o, words := d.withinDoubt(mode, compare.LatencyMS, "", first, next); o == open || o == reversed {
+			apart += ", which is no test; by mean latency " + words
+		}
+		return apart
 	}
 	return "its 95% interval overlaps that of " + next
 }

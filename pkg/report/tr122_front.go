@@ -82,30 +82,18 @@ func (d *data) energyFinding(mode record.Mode) Line {
 	line = append(line, intervalWords(low, high)...)
 	if len(order) > 1 {
 		end := last(order)
-		endLow, _ := d.resourceInterval(d.group(end.label, mode), resPerToken)
 		line = append(line, prose("; highest%s %s, %s J, a factor of %s (%s)", word(amongComplete(order)), strong(end.label), end.span(),
-			end.over(order[0].number, "highest over lowest").span(), word(toldApart(high, endLow)))...)
+			end.over(order[0].number, "highest over lowest").span(), word(d.energyDoubt(mode, order[0].label, end.label)))...)
 	}
 	return append(line, prose(". %s.", grades)...)
-}
-
-// toldApart says whether the upper end of the lower interval leaves the lower end of the higher one free.
-func toldApart(high, low number) string {
-	switch {
-	case !high.known() || !low.known():
-		return "without intervals of both it is not known whether these runs tell them apart"
-	case *low.value <= *high.value:
-		return "the 95% intervals overlap: not told apart by these runs"
-	}
-	return "the 95% intervals do not overlap"
 }
 
 // memoryFinding is the largest resident memory of each backend.
 func (d *data) memoryFinding() Line {
 	var parts []Line
 	for _, label := range d.measuredBackends() {
-		if n := d.largestMemory(label); n.known() {
-			parts = append(parts, prose("%s %s", strong(label), n.suffixed(" MiB")))
+		if n, of := d.largestMemory(label); n.known() {
+			parts = append(parts, prose("%s %s%s", strong(label), n.suffixed(" MiB"), word(of)))
 		}
 	}
 	if len(parts) == 0 {
@@ -114,20 +102,24 @@ func (d *data) memoryFinding() Line {
 	return append(joined(prose("Largest resident memory: "), parts, ", "), word("."))
 }
 
-// largestMemory is the peak of a backend over its modes: of its process tree, or where that was not recorded of its worker.
-func (d *data) largestMemory(label string) number {
-	var best number
+// largestMemory is the peak of a backend over its modes, and of how many runs where not all have one: of its process tree, or
+// where that was not recorded of its worker.
+func (d *data) largestMemory(label string) (best number, of string) {
 	for _, col := range []*resourceColumn{resMemPeak, resRSSPeak} {
+		known, all := 0, 0
 		for _, mode := range d.modes {
-			if n := d.resourceMean(d.group(label, mode), col); n.known() && (!best.known() || *n.value > *best.value) {
+			g := d.group(label, mode)
+			n, m := d.knownRuns(g, col)
+			known, all = known+n, all+m
+			if n := d.resourceMean(g, col); n.known() && (!best.known() || *n.value > *best.value) {
 				best = n
 			}
 		}
 		if best.known() {
-			return best
+			return best, ofRuns(known, all)
 		}
 	}
-	return best
+	return best, ""
 }
 
 // joined appends lines to a beginning, with a separator between them.

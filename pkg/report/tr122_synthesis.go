@@ -14,8 +14,46 @@ func init() {
 }
 
 func statistics122(d *data) []Block {
-	intro := para("Which differences in latency are real? Backends are compared within scenarios at the level %s, allowing for the number of comparisons. Energy is not tested: where its power comes from one estimate, a difference in energy is one in time.", word(fmt.Sprint(d.Stats.Alpha)))
-	return append([]Block{intro}, withinScenarios(d, compare.LatencyMS, "")...)
+	intro := para("Which differences in latency and in energy are real? Backends are compared within scenarios at the level %s, allowing for the number of comparisons. Where power is an estimate energy is not tested: a difference in energy is one in time then, and the test of the latencies is the one that speaks.", word(fmt.Sprint(d.Stats.Alpha)))
+	blocks := append([]Block{intro}, withinScenarios(d, compare.LatencyMS, "")...)
+	for _, mode := range d.measuredModes() {
+		if t := d.energyTestTable(mode); t != nil {
+			blocks = append(blocks, t)
+		}
+	}
+	return blocks
+}
+
+// energyTestTable shows the tests of energy per token in a mode, or is nil where there is no pair with energy.
+func (d *data) energyTestTable(mode record.Mode) Block {
+	t := newTable(fmt.Sprintf("Ratios within scenarios, %s, by energy per token", mode), []string{"A", "B"},
+		[]string{"scenarios", "ratio", "ci_lower", "ci_upper", "p", "p_holm"})
+	t.table.Columns = append(t.table.Columns, Column{Name: "significant"})
+	tests := 0
+	for _, p := range d.energyTests(mode) {
+		if p.cells == 0 {
+			continue
+		}
+		if p.pHolm != nil {
+			tests++
+		}
+		n := func(v *float64, how string) number {
+			return number{value: v, estimated: p.estimated, source: Source{Artifact: d.CellsName, Column: resPerToken.name,
+				Row: fmt.Sprintf("backend=%s and %s, mode=%s", p.a, p.b, mode), How: how}}
+		}
+		count := n(ptr(float64(p.cells)), "that both have")
+		count.estimated = false
+		t.lines([]Line{phrase(p.a), phrase(p.b), {count.integer()},
+			n(p.ratio, "geometric mean of the ratios of their means").cell(), n(p.low, "lower end of its 95% interval").cell(),
+			n(p.high, "upper end of its 95% interval").cell(), n(p.p, "paired t test of the logarithms").cell(),
+			n(p.pHolm, "adjusted by Holm's method").cell(), verdict(p.significant, p.absent)})
+	}
+	if len(t.table.Rows) == 0 {
+		return nil
+	}
+	t.note("ratio: A over B, geometric mean over scenarios; its 95% interval is of this pair alone. p_holm: adjusted for the number of pairs tested in this mode, %s.", word(fmt.Sprint(tests)))
+	t.note("%s", word(d.gradeWords(mode)))
+	return t.block()
 }
 
 // answers122 answers the research questions, in their order.
@@ -46,9 +84,7 @@ func (d *data) nextInEnergy(order []ranked, mode record.Mode) string {
 	if len(order) < 2 {
 		return ""
 	}
-	_, high := d.resourceInterval(d.group(order[0].label, mode), resPerToken)
-	low, _ := d.resourceInterval(d.group(order[1].label, mode), resPerToken)
-	return " (next " + order[1].label + ": " + toldApart(high, low) + ")"
+	return " (" + d.energyDoubt(mode, order[0].label, order[1].label) + ")"
 }
 
 func (d *data) drawAnswer() Line {
@@ -59,13 +95,14 @@ func (d *data) drawAnswer() Line {
 			if !peak.known() && !share.known() {
 				continue
 			}
-			parts = append(parts, prose("%s in %s at most %s, of its energy %s above idle", strong(g.label), code(string(mode)), peak.suffixed(" W"), share.suffixed("%")))
+			parts = append(parts, prose("%s in %s at most %s%s, of its energy %s%s above idle", strong(g.label), code(string(mode)),
+				peak.suffixed(" W"), word(ofRuns(d.knownRuns(g, resPeak))), share.suffixed("%"), word(ofRuns(d.knownRuns(g, resMarginalPct)))))
 		}
 	}
 	if len(parts) == 0 {
 		return phrase("Peak and marginal draw: not known, as no run has either.")
 	}
-	return append(joined(phrase("Draw: "), parts, "; "), word("."))
+	return d.onEnergy(append(joined(phrase("Draw: "), parts, "; "), word(".")), of(""))
 }
 
 func (d *data) limitAnswer() Line {

@@ -98,9 +98,20 @@ func resourceSamples() []record.Sample {
 // resourceFolder writes the artifacts of a TR122 report, as the tools before bh-report do.
 func resourceFolder(tb testing.TB, k *roofline.Calibration) Options {
 	tb.Helper()
+	return resourceFolderOf(tb, resourceRuns(), k)
+}
+
+// resourcesOf is the inputs of a report about runs.
+func resourcesOf(tb testing.TB, runs []record.Run) *Inputs {
+	tb.Helper()
+	return loaded(tb, resourceFolderOf(tb, runs, nil))
+}
+
+// resourceFolderOf is resourceFolder with runs that are given.
+func resourceFolderOf(tb testing.TB, runs []record.Run, k *roofline.Calibration) Options {
+	tb.Helper()
 	dir := tb.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
-	runs := resourceRuns()
 	b, c := cell.NewBuilder(), compare.NewRuns()
 	for i := range runs {
 		if err := runs[i].Validate(); err != nil {
