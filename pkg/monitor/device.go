@@ -317,9 +317,11 @@ func (d *device) figures(rests rests, end int64) Device {
 	if d.source == tellsThrottling || len(d.throttle) > 0 {
 		f.ThrottledS = units.Ptr(d.throttled.Seconds())
 	}
-	f.PeakW = cmp.Or(d.peak, d.peakAvg, d.peakRise)
+	f.PeakW = cmp.Or(d.peak, d.peakAvg)
 	m := &d.counter
-	f.absent = m.unbelieved()
+	if f.absent = m.unbelieved(); f.absent == "" {
+		f.PeakW = cmp.Or(f.PeakW, d.peakRise)
+	}
 	switch {
 	case m.all.time > 0 && f.absent == "":
 		f.Method = Counter

@@ -364,7 +364,7 @@ func TestTextOfTheRecorder(t *testing.T) {
 			m.Add(row)
 		}
 		saw := m.Snapshot().Recorder.String()
-		if strings.Contains(saw, "of a processor") != want || !strings.Contains(saw, "31 missed, as when it was stopped; the others late by") {
+		if strings.Contains(saw, "of a processor") != want || !strings.Contains(saw, "31 missed, stops included; the others late by") {
 			t.Errorf("%v: saw %s", length, saw)
 		}
 	}

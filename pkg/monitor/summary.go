@@ -170,7 +170,7 @@ func (r Recorder) String() string {
 	text := fmt.Sprintf("recorder: %d sweeps in %s, %d missed", r.Sweeps, span(r.SpanS), r.Missed)
 	if r.LateP50S != nil && r.LateP99S != nil && r.LateMaxS != nil {
 		if r.Missed > 0 {
-			text += ", as when it was stopped; the others"
+			text += ", stops included; the others"
 		} else {
 			text += ";"
 		}
