@@ -111,11 +111,11 @@ func (b *batteries) Sample(now time.Time, dst []record.Sample) ([]record.Sample,
 	if !b.slow.due(now) {
 		return dst, nil
 	}
-	begin := time.Now()
+	watch := startWatch(now)
 	var errs []error
 	for i := range b.cells {
 		one := &b.cells[i]
-		s := b.env.sample(now.Add(time.Since(begin)), batteryName, one.device)
+		s := b.env.sample(watch(), batteryName, one.device)
 		discharging, err := one.discharging()
 		if err == nil && discharging {
 			var w units.Watts

@@ -9,9 +9,13 @@ import (
 // stopwatch tells the time on the timeline of a sweep.
 type stopwatch func() time.Time
 
-// startWatch is at now when it is called.
+// startWatch is at now when it is called. Where now has a reading of Go's monotonic clock, as the recorder's has, the watch
+// goes on from that: a process may be held up for milliseconds between two instructions, and nothing of that is lost.
 func startWatch(now time.Time) stopwatch {
-	begin := time.Now()
+	begin := now
+	if now == now.Round(0) {
+		begin = time.Now()
+	}
 	return func() time.Time { return now.Add(time.Since(begin)) }
 }
 

@@ -101,3 +101,16 @@ func TestRAPLReadingTakesLong(t *testing.T) {
 		t.Errorf("cpu:0: saw an update period of %d ns, want the reading's length in it", deref(s.CounterUpdateNS))
 	}
 }
+
+// What passes between the sweep's clock and the source's is not lost where the sweep's has a monotonic reading.
+func TestWatchGoesOn(t *testing.T) {
+	const held = 2 * time.Millisecond
+	now := time.Now()
+	time.Sleep(held)
+	if passed := startWatch(now)().Sub(now); passed < held {
+		t.Errorf("saw %v on the watch, want %v or more", passed, held)
+	}
+	if passed := startWatch(epoch)().Sub(epoch); passed < 0 || passed > time.Hour {
+		t.Errorf("of a time without one: saw %v on the watch, want next to nothing", passed)
+	}
+}

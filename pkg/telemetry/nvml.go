@@ -216,13 +216,13 @@ func (*gpus) Name() string { return nvmlName }
 // Sample implements Source. What a GPU does not support is null; what fails is null and reported; a GPU that is lost is
 // reported and has no row.
 func (g *gpus) Sample(now time.Time, dst []record.Sample) ([]record.Sample, error) {
-	begin := time.Now()
+	watch := startWatch(now)
 	slow, usage := g.slow.due(now), g.usage.due(now)
 	var errs []error
 	for i := range g.gpus {
 		d := &g.gpus[i]
 		// Every call takes the driver's lock and some take milliseconds, so each GPU has its own time.
-		at := now.Add(time.Since(begin))
+		at := watch()
 		s := g.env.sample(at, nvmlName, d.device)
 		c := calls{at: at}
 		g.read(d, fastReadings, &s, &c)

@@ -120,10 +120,10 @@ func SourceErrors(err error) []*SourceError {
 func (s *Set) Sample(now time.Time) ([]record.Sample, error) {
 	var errs []error
 	dst := make([]record.Sample, 0, 2*len(s.sources))
-	begin := time.Now()
+	watch := startWatch(now)
 	for _, src := range s.sources {
 		var err error
-		if dst, err = src.Sample(now.Add(time.Since(begin)), dst); err != nil {
+		if dst, err = src.Sample(watch(), dst); err != nil {
 			errs = append(errs, &SourceError{Source: src.Name(), Err: err})
 		}
 	}
