@@ -59,13 +59,13 @@ race: tools ## the unit tests under the race detector
 	BH_ONNXRUNTIME_LIB="$$($(BIN)/bh-run setup --print-library)" go test -race ./...
 
 # What the slow tests run programs of other systems with; a test whose program cannot be had is skipped and says so.
-SLOW_PACKAGES = wine wine64 gcc-mingw-w64-x86-64
+SLOW_PACKAGES = wine wine64 gcc-mingw-w64-x86-64 qemu-system-x86 gcc-12 make e2fsprogs libelf1 libreadline8 libssl3
 setup-slow:
 	@dpkg -s $(SLOW_PACKAGES) >/dev/null 2>&1 || ! command -v apt-get >/dev/null || test "$$(id -u)" -ne 0 || \
 		{ apt-get update -q && apt-get install -qy --no-install-recommends $(SLOW_PACKAGES); }
 
 # One package after the other, as each wants the machine for itself.
-test-integration: tools setup-transformers setup-ollama setup-slow ## the slow tests: every backend that can be had, the 124M model, the whole line, kill -9 and resume
+test-integration: tools setup-transformers setup-ollama setup-slow ## the slow tests: every backend that can be had, the 124M model, the whole line, kill -9 and resume, the kernel's drivers in a virtual machine
 	BH_ONNXRUNTIME_LIB="$$($(BIN)/bh-run setup --print-library)" go test -p 1 -tags integration -timeout 60m -run 'GPT2|Slow' ./pkg/... ./cmd/... ./pipelines
 
 bench: tools ## the benchmarks, in the form that benchstat reads
