@@ -61,29 +61,19 @@ func (c curve) inside(w Window) (n int64) {
 	return n
 }
 
-// frozen reports whether the device renewed nothing for much longer than its period in w, while it was read all the time.
-func (c curve) frozen(w Window, period int64) bool {
-	limit := max(int64(MaxGap), int64(w.Length())/MinSamples, 10*period)
-	for i := 1; i < len(c); i++ {
-		if c[i-1].hi < w.End && c[i].hi > w.Start && c[i].hi-c[i-1].hi > limit {
-			return true
-		}
-	}
-	last := c[len(c)-1].hi
-	return last < w.End && w.End-max(last, w.Start) > limit
-}
-
 // What is looked at around the edge of a window. The value at a moment is a function of that moment and of the readings
-// within twice near of it alone, so that energies of windows that touch add up to that of the whole.
+// within far of it alone, so that energies of windows that touch add up to that of the whole.
 const (
-	near      = MaxGap // updates further away say nothing of the power at an edge
-	rangeSpan = 10     // segments on each side whose powers bound the power at an edge
-	fitSpan   = 8      // updates on each side that a line is laid through at most
-	sideSpan  = 4      // segments on each side that the power before and behind a step is taken from at most
-	evidence  = 6      // a step of power is believed where it is so many standard deviations of the power beside it; a ramp has 4.2
-	roughness = 0.4    // third differences of power beside its range, above which it is not smooth
-	fresh     = 1e-8   // seconds; updates whose times are known that well need no others
-	widen     = 0.25   // the range of powers seen is widened by so much of itself on each side
+	near      = MaxGap          // updates further away say nothing of the power at an edge
+	far       = 2*near + MaxGap // but so many on each side are looked at as lie within this
+	least     = 4               // updates: of a slow counter, the one or two segments within near do not show how far power goes
+	rangeSpan = 10              // segments on each side whose powers bound the power at an edge
+	fitSpan   = 8               // updates on each side that a line is laid through at most
+	sideSpan  = 4               // segments on each side that the power before and behind a step is taken from at most
+	evidence  = 6               // a step of power is believed where it is so many standard deviations of the power beside it; a ramp has 4.2
+	roughness = 0.4             // third differences of power beside its range, above which it is not smooth
+	fresh     = 1e-8            // seconds; updates whose times are known that well need no others
+	widen     = 0.25            // the range of powers seen is widened by so much of itself on each side
 )
 
 // estimated is a value with the interval that it lies in.
@@ -124,7 +114,7 @@ func (c curve) at(t int64, period int64) estimated {
 	a := max(b-1, 0)
 	low, high := powers(k, a)
 	if b >= len(k) {
-		return behind(k, low, high)
+		return behind(k, low, high, float64(period)/1e9)
 	}
 	if b == 0 { // only where locking moved the first update behind t
 		return estimated{v: k[0].v, lo: k[0].v, hi: k[0].v}
@@ -143,11 +133,16 @@ func (c curve) at(t int64, period int64) estimated {
 	return e
 }
 
-// around is the updates within near of t, and at any rate the two next to it.
+// around is the updates within near of t; where those are few the next ones on each side within far, and at any rate the two
+// next to t.
 func (c curve) around(t int64) []knot {
-	from, _ := slices.BinarySearchFunc(c, t-int64(near), func(u update, t int64) int { return cmpInt(u.mid(), t) })
-	to, _ := slices.BinarySearchFunc(c, t+int64(near)+1, func(u update, t int64) int { return cmpInt(u.mid(), t) })
-	next, _ := slices.BinarySearchFunc(c, t+1, func(u update, t int64) int { return cmpInt(u.mid(), t) })
+	index := func(t int64) int {
+		i, _ := slices.BinarySearchFunc(c, t, func(u update, t int64) int { return cmpInt(u.mid(), t) })
+		return i
+	}
+	from, to, next := index(t-int64(near)), index(t+int64(near)+1), index(t+1)
+	from = min(from, max(next-least, index(t-int64(far)), 0))
+	to = max(to, min(next+least, index(t+int64(far)+1), len(c)))
 	from, to = min(from, max(next-1, 0)), max(to, min(next+1, len(c)))
 	k := make([]knot, 0, to-from)
 	for _, u := range c[from:to] {
@@ -170,8 +165,10 @@ func cmpInt(a, b int64) int {
 // slope is the mean power from knot i to the one behind it.
 func slope(k []knot, i int) float64 { return (k[i+1].v - k[i].v) / max(k[i+1].x-k[i].x, 1e-9) }
 
-// powers is the range that the power near knot a keeps to: that of the segments around it, widened, as what is averaged over
-// a segment varies less than what happens within it. A counter does not fall.
+// powers is the range that the power near knot a keeps to: up to that of the segments around it, widened, as what is averaged
+// over a segment varies less than what happens within it, and down to nothing, as a load that pauses for less than a segment
+// shows in none of them how far it falls. (Down to the least of the segments, widened alike, the bound held for no more than
+// nine windows in ten between pauses of an update, and for three in ten between pauses of 3 ms; docs/bench/energy.txt.)
 func powers(k []knot, a int) (low, high float64) {
 	low, high = math.Inf(1), math.Inf(-1)
 	for i := max(a-rangeSpan, 0); i < min(a+rangeSpan+1, len(k)-1); i++ {
@@ -183,7 +180,7 @@ func powers(k []knot, a int) (low, high float64) {
 	}
 	more := widen * (high - low)
 	if low >= 0 {
-		return max(low-more, 0), high + more
+		return 0, high + more
 	}
 	return low - more, high + more
 }
@@ -215,14 +212,18 @@ func pick(c bool, a, b float64) float64 {
 }
 
 // behind is the value behind the last update. A reading has shown that there was none since, so that the power goes on from
-// the last segment, within the range that was seen.
-func behind(k []knot, low, high float64) estimated {
+// the last segment, within the range that was seen; for a period at most where that is known, as there would have been an
+// update then of a device that works.
+func behind(k []knot, low, high, period float64) estimated {
 	last := k[len(k)-1]
 	p := 0.0
 	if len(k) > 1 {
 		p = slope(k, len(k)-2)
 	}
 	dx := max(-last.x, 0)
+	if period > 0 {
+		dx = min(dx, period)
+	}
 	return estimated{v: last.v + p*dx, lo: last.v + low*max(dx-last.h, 0), hi: last.v + high*(dx+last.h), open: true}
 }
 

@@ -116,10 +116,10 @@ func (h history) add(s *record.Sample) (again bool) {
 	return d.add(s)
 }
 
-// reach is how far around a window readings matter: twice near for the times of updates and the powers at its edges, as far
+// reach is how far around a window readings matter: far for the times of updates and the powers at its edges, as far
 // again as the box of a moving average, and the length of the window itself, which slow sensors may be apart by.
 func (w Window) reach() int64 {
-	return int64(min(max(w.Length(), 2*near+MaxGap), maxReach))
+	return int64(min(max(w.Length(), far), maxReach))
 }
 
 // maxReach keeps a window of hours from holding hours of samples before and after it.

@@ -1,16 +1,19 @@
 package energy
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
 )
 
 // Readings that no working sensor gives: what they say is not energy, or is told.
 func TestReadingsThatCannotBe(t *testing.T) {
-	steady := powerAt(func(float64) float64 { return 100 })
+	steady := powerAt(func(s float64) float64 { return 100 + (s-5)/10 }) // 100 W on average over the window
+	frozen := powerAt(func(float64) float64 { return 100 })
 	still := counterAt(func(float64) float64 { return 7 })
 	none := powerAt(func(float64) float64 { return 0 })
 	half := counterAt(func(s float64) float64 { return 100 * min(s, 4) }) // stands still from 4 s on
@@ -29,6 +32,7 @@ func TestReadingsThatCannotBe(t *testing.T) {
 	}{
 		{"a counter that stands still", still, 0, "", Stuck},
 		{"the same beside power", both(still, steady), 800, record.GradeB, Stuck},
+		{"the same beside power that stands still", both(still, frozen), 800, record.GradeC, Stuck + "," + Unchanged},
 		{"power of 0 all the time", none, 0, "", Stuck},
 		{"the same beside a counter", both(none, counterAt(func(s float64) float64 { return 100 * s })), 800, record.GradeB, CounterOnly},
 		{"both", both(still, none), 0, "", Stuck},
@@ -55,5 +59,82 @@ func TestPowerWithAGapHasNoBound(t *testing.T) {
 		func(s record.Sample) bool { return s.TSUnixNS > t0+3000*ms && s.TSUnixNS < t0+7000*ms })
 	if r := Of(samples, window(record.GPU, 1000*ms, 9000*ms)); r.Error != nil || r.Grade != record.GradeC {
 		t.Errorf("saw %+v", r)
+	}
+}
+
+// The energy is that of the device that worked: of sources, the one that saw the run on its GPU, and the one that knows all
+// packages.
+func TestTheRightSource(t *testing.T) {
+	counter := func(watts float64) func(*record.Sample) {
+		return counterAt(func(s float64) float64 { return watts * s })
+	}
+	held := func(bytes int64) func(*record.Sample) {
+		return func(s *record.Sample) {
+			s.MemOwnBytes, s.ForeignProcesses = units.Ptr(units.Bytes(bytes)), units.Ptr(int64(0))
+		}
+	}
+	read := func(source, device string, edit func(*record.Sample)) []record.Sample {
+		return every(10*ms, 0, 10_000*ms, source, device, edit)
+	}
+	other := read("hwmon", "gpu:0", counter(12))
+	for _, c := range []struct {
+		name    string
+		device  record.Device
+		samples []record.Sample
+		joules  float64
+		reasons string
+	}{
+		{"an idle GPU of another maker", record.GPU, slices.Concat(other, read("nvml", "gpu:0", both(counter(150), held(5e8)))), 150, CounterOnly},
+		{"two makers, and nobody tells whose work it was", record.GPU, slices.Concat(other, read("nvml", "gpu:0", counter(150))), 12,
+			CounterOnly + "," + SeveralGPUs},
+		{"a source that knows one package of two", record.CPU, slices.Concat(read("amd-energy", "cpu:0", counter(100)),
+			read("rapl", "cpu:0", counter(100)), read("rapl", "cpu:1", counter(80))), 180, CounterOnly},
+	} {
+		r := Of(c.samples, window(c.device, 4000*ms, 5000*ms))
+		wantNear(t, c.name, r.Joules, c.joules)
+		if got := strings.Join(r.Reasons, ","); got != c.reasons {
+			t.Errorf("%s: saw %s of %s, want %s", c.name, got, r.Source, c.reasons)
+		}
+	}
+}
+
+// A counter that is read all the time and does not move for many of its periods is not working, however short that is
+// beside the window; and behind its last update it is not taken to go on.
+func TestCounterThatStalls(t *testing.T) {
+	stalled := func(from, to float64) func(*record.Sample) {
+		return func(s *record.Sample) {
+			at := seconds(s)
+			s.EnergyCounterJoules = units.Ptr(units.Joules(100 * (min(at, from) + max(at-to, 0))))
+		}
+	}
+	for _, c := range []struct {
+		name     string
+		from, to float64
+		joules   float64
+		grade    record.Grade
+	}{
+		{"within", 4, 4.9, 310, record.GradeC},
+		{"up to the end", 4.2, 20, 320, record.GradeC},
+		{"for two readings", 4, 4.02, 398, record.GradeC},
+		{"for a period", 4, 4.001, 399.9, record.GradeB},
+	} {
+		r := Of(every(10*ms, 0, 10_000*ms, "rapl", "cpu:0", stalled(c.from, c.to)), window(record.CPU, 1000*ms, 5000*ms))
+		if r.Joules == nil || math.Abs(float64(*r.Joules)-c.joules) > 0.2 || r.Grade != c.grade || (r.Error == nil) != (c.grade == record.GradeC) {
+			t.Errorf("%s: saw %s J ± %s, %s %v, want %v, %s", c.name, units.G4Ptr(r.Joules), units.G4Ptr(r.Error), r.Grade, r.Reasons, c.joules, c.grade)
+		}
+	}
+}
+
+// What power was where readings are missing no reading tells, also below a second.
+func TestPowerThatDropsOut(t *testing.T) {
+	power := powerAt(func(s float64) float64 { return 50 + math.Mod(s*100, 3) })
+	for lost, grade := range map[int64]record.Grade{0: record.GradeB, 100: record.GradeB, 500: record.GradeC, 950: record.GradeC} {
+		samples := slices.DeleteFunc(every(10*ms, 0, 10_000*ms, "hwmon", "gpu:0", power), func(s record.Sample) bool {
+			return s.TSUnixNS > t0+3000*ms && s.TSUnixNS < t0+(3000+lost)*ms
+		})
+		r := Of(samples, window(record.GPU, 1000*ms, 5000*ms))
+		if r.Grade != grade || slices.Contains(r.Reasons, Gap) != (grade == record.GradeC) || (r.Error == nil) != (grade == record.GradeC) {
+			t.Errorf("%d ms lost: saw %s, %v, ± %s", lost, r.Grade, r.Reasons, units.G4Ptr(r.Error))
+		}
 	}
 }

@@ -22,6 +22,11 @@ const (
 	MinUpdates = 2
 	// MaxDisagreement is how far counter and integrated power may differ, relative to the counter, for grade A.
 	MaxDisagreement = 0.05
+	// MaxContradiction is how far they may differ beyond their bounds for either to be believed, and how large the bound on
+	// integrated power may be for it to say anything of the counter.
+	MaxContradiction = 0.25
+	// MaxMissing is the share of a window that power readings may be missing for at most, beside their usual distance.
+	MaxMissing = 0.05
 	// MaxBound is how large the error bound may be, relative to the energy, for a grade better than C.
 	MaxBound = 0.05
 	// MaxPower is more than any processor package or GPU draws, and than a rack's power supply gives.
@@ -43,9 +48,11 @@ const (
 	Stuck         = "stuck"               // the counter did not rise in the window, or power was 0 all the time: the sensor is not working
 	Implausible   = "implausible"         // more than MaxPower: the readings cannot be of this device
 	Disagree      = "disagree"            // counter and integrated power differ by more than MaxDisagreement
+	Contradict    = "contradict"          // counter and integrated power differ by more than MaxContradiction beyond their bounds: one of them is wrong
+	Unchanged     = "unchanged"           // all readings of power in the window are the same, as those of a sensor that stands still are
 	ErrorBound    = "error_bound"         // the bound on the error of sampling is more than MaxBound of the energy
 	UnderSampled  = "under_sampled"       // fewer than MinSamples readings of power in the window, or than MinUpdates of a counter
-	Gap           = "gap"                 // readings are missing for a tenth of the window and more than MaxGap
+	Gap           = "gap"                 // readings are missing for a tenth of the window and more than MaxGap, of power for a twentieth, or a counter stood still
 	Throttled     = "throttled"           // the device slowed down for heat or power
 	Shared        = "shared"              // another process or another run used the device
 	SeveralGPUs   = "several_gpus"        // power of several GPUs is summed, whichever did the work

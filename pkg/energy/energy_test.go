@@ -98,7 +98,10 @@ func TestKnownIntegrals(t *testing.T) {
 				t.Errorf("saw GPU power %v, CPU power %v", r.GPUPower, r.CPUPower)
 			}
 			want := record.GradeB
-			if c.name == "step of power" { // which may have been anywhere between two readings
+			switch c.name {
+			case "step of power": // which may have been anywhere between two readings
+				want = record.GradeC
+			case "constant power": // as of a sensor that stands still
 				want = record.GradeC
 			}
 			if r.Grade != want || r.Source != "nvml" {
@@ -122,6 +125,9 @@ func TestCounterFirst(t *testing.T) {
 		{"agree within 5%, from below", 95.1, record.GradeA, nil},
 		{"disagree", 105.1, record.GradeB, []string{Disagree}},
 		{"disagree from below", 94.9, record.GradeB, []string{Disagree}},
+		{"one of them is wrong", 130, record.GradeC, []string{Contradict}},
+		{"one of them is wrong, from below", 75, record.GradeC, []string{Contradict}},
+		{"a unit that is wrong", 0.1, record.GradeC, []string{Contradict}},
 	} {
 		power := powerAt(func(float64) float64 { return c.watts })
 		r := Of(every(50*ms, 0, 2000*ms, "nvml", "gpu:0", both(counter, power)), window(record.GPU, 500*ms, 1500*ms))
@@ -145,8 +151,10 @@ func TestGrades(t *testing.T) {
 		{"counter and power", every(50*ms, 0, 3000*ms, "nvml", "gpu:0", steady), false, record.GradeA, nil},
 		{"counter alone", every(50*ms, 0, 3000*ms, "nvml", "gpu:0", counterAt(func(s float64) float64 { return 50 * s })),
 			false, record.GradeB, []string{CounterOnly}},
-		{"power alone", every(50*ms, 0, 3000*ms, "nvml", "gpu:0", powerAt(func(float64) float64 { return 50 })),
+		{"power alone", every(50*ms, 0, 3000*ms, "nvml", "gpu:0", powerAt(func(s float64) float64 { return 50 + (s-1.5)/10 })),
 			false, record.GradeB, []string{PowerOnly}},
+		{"power alone that never moves", every(50*ms, 0, 3000*ms, "nvml", "gpu:0", powerAt(func(float64) float64 { return 50 })),
+			false, record.GradeC, []string{PowerOnly, Unchanged}},
 		{"9 readings", every(120*ms, 0, 3000*ms, "nvml", "gpu:0", steady), false, record.GradeC, []string{UnderSampled}},
 		{"10 readings", every(110*ms, 1000*ms-110*ms, 3000*ms, "nvml", "gpu:0", steady), false, record.GradeA, nil},
 		{"throttled", every(50*ms, 0, 3000*ms, "nvml", "gpu:0", with(func(s *record.Sample) { s.Throttle = "hw_thermal" })),
@@ -163,12 +171,12 @@ func TestGrades(t *testing.T) {
 		{"shared with a run", every(50*ms, 0, 3000*ms, "nvml", "gpu:0", steady), true, record.GradeC, []string{Shared}},
 		{"two GPUs", slices.Concat(every(50*ms, 0, 3000*ms, "nvml", "gpu:0", steady), every(50*ms, 0, 3000*ms, "nvml", "gpu:1", steady)),
 			false, record.GradeC, []string{SeveralGPUs}},
-		{"counter reset", every(50*ms, 0, 3000*ms, "nvml", "gpu:0", with(counterAt(func(s float64) float64 {
+		{"counter reset", every(50*ms, 0, 3000*ms, "nvml", "gpu:0", both(counterAt(func(s float64) float64 {
 			if s > 1.5 {
 				s -= 1.5
 			}
 			return 50 * s
-		}))), false, record.GradeB, []string{CounterReset}},
+		}), powerAt(func(s float64) float64 { return 50 + (s-1.5)/10 }))), false, record.GradeB, []string{CounterReset}},
 	} {
 		w := window(record.GPU, 1000*ms, 2000*ms)
 		w.Shared = c.shared

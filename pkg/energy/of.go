@@ -2,6 +2,7 @@ package energy
 
 import (
 	"cmp"
+	"maps"
 	"math"
 	"slices"
 	"time"
@@ -65,19 +66,12 @@ func (e energy) power(w Window) *units.Watts {
 	return units.Ptr(e.joules.Over(w.Length()))
 }
 
-// measure takes the energy of a class of device from the first source that covers w: those that measure before those
-// that estimate, then by name.
+// measure takes the energy of a class of device from the first source, in order of preference, that covers w.
 func measure(all []*device, w Window, class record.Device) energy {
-	var sources []string
-	for _, d := range all {
-		if d.is(class) && d.hasPower() && !slices.Contains(sources, d.source) {
-			sources = append(sources, d.source)
-		}
-	}
-	slices.SortStableFunc(sources, func(a, b string) int { return cmp.Compare(estimate(a), estimate(b)) })
+	groups := ranked(all, w, class)
 	none := energy{reasons: []string{NoSamples}}
-	for _, source := range sources {
-		e := attempt(all, used(members(all, source, string(class)), w), w, class)
+	for _, group := range groups {
+		e := attempt(all, group, w, class)
 		if e.joules != nil {
 			return e
 		}
@@ -85,10 +79,49 @@ func measure(all []*device, w Window, class record.Device) energy {
 			none = e
 		}
 	}
-	if len(sources) == 0 && slices.ContainsFunc(all, func(d *device) bool { return d.seen }) {
+	if len(groups) == 0 && anySeen(all) {
 		none.reasons = []string{NoPowerSource}
 	}
 	return none
+}
+
+func anySeen(all []*device) bool {
+	return slices.ContainsFunc(all, func(d *device) bool { return d.seen })
+}
+
+// ranked is the devices of a class that have power, by source, in the order in which sources are believed: those that
+// measure before those that model; of GPUs, those that saw the run in a GPU's memory; those of most devices, as one that
+// knows a single package of two would pass for the machine; then by name.
+func ranked(all []*device, w Window, class record.Device) [][]*device {
+	bySource := map[string][]*device{}
+	for _, d := range all {
+		if d.is(class) && d.hasPower() {
+			bySource[d.source] = append(bySource[d.source], d)
+		}
+	}
+	groups := slices.Collect(maps.Values(bySource))
+	slices.SortFunc(groups, func(a, b []*device) int {
+		return cmp.Or(
+			cmp.Compare(estimate(a[0].source), estimate(b[0].source)),
+			cmp.Compare(occupied(b, w), occupied(a, w)),
+			cmp.Compare(len(b), len(a)),
+			cmp.Compare(a[0].source, b[0].source),
+		)
+	})
+	for i, group := range groups {
+		groups[i] = used(group, w)
+	}
+	return groups
+}
+
+// occupied is how many devices of a group held memory of the measured processes.
+func occupied(group []*device, w Window) (n int) {
+	for _, d := range group {
+		if d.own.latest(w) > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // attempt takes the energy of a group of one source.
@@ -127,17 +160,19 @@ func chosen(all []*device, w Window) energy {
 			return e
 		}
 	}
+	if !anySeen(all) {
+		return energy{reasons: []string{NoSamples}}
+	}
 	return energy{reasons: []string{NoPowerSource}}
 }
 
 // used narrows GPUs down to those in whose memory the measured processes were, where the source tells that. It is told about
 // once a second, so that what held at the beginning of the window may be of the run before.
 func used(group []*device, w Window) []*device {
-	own := slices.DeleteFunc(slices.Clone(group), func(d *device) bool { return d.own.latest(w) == 0 })
-	if len(own) == 0 {
+	if occupied(group, w) == 0 {
 		return group
 	}
-	return own
+	return slices.DeleteFunc(slices.Clone(group), func(d *device) bool { return d.own.latest(w) == 0 })
 }
 
 // estimate is 1 for a source that models, 0 for one that measures.
@@ -156,6 +191,8 @@ type total struct {
 	ok     bool   // every device covers the window
 	why    string // the reason where the readings are there and cannot be believed
 	partly bool   // readings lie inside the window, but do not cover it
+	still  bool   // the readings of power are all the same
+	vague  bool   // nothing shows how often the readings of power are renewed
 }
 
 // sum adds up the devices of one source: their counters where all have one that covers w, else their integrated power, else
@@ -166,9 +203,7 @@ func sum(group []*device, w Window) energy {
 	best := counter
 	switch {
 	case counter.ok && power.ok:
-		if math.Abs(counter.v-power.v) > MaxDisagreement*counter.v {
-			e.reasons = []string{Disagree}
-		}
+		e.reasons = compare(counter, power)
 	case counter.ok:
 		e.reasons = []string{CounterOnly}
 	case power.ok:
@@ -187,9 +222,28 @@ func sum(group []*device, w Window) energy {
 		}
 		return e
 	}
+	if best.still || best.vague || slices.Contains(e.reasons, Contradict) { // how far off such a sensor is, its readings cannot say
+		best.bound = math.Inf(1)
+	}
 	e.joules, e.bound, e.samples = units.Ptr(units.Joules(best.v)), bounded(best.bound), best.inside
 	e.reasons = append(e.reasons, best.doubts()...)
 	return e
+}
+
+// compare says how a counter's energy and that of power readings beside it agree. Power that is sampled too badly to tell is
+// no check. Power that tells of quite another energy says that one of the two sensors is wrong, and not which.
+func compare(counter, power total) []string {
+	apart := math.Abs(counter.v - power.v)
+	known := power.bound <= MaxContradiction*power.v
+	switch {
+	case apart > MaxContradiction*min(counter.v, power.v)+counter.bound+power.bound && !power.gap && !counter.gap:
+		return []string{Contradict}
+	case !known:
+		return []string{CounterOnly}
+	case apart > MaxDisagreement*counter.v:
+		return []string{Disagree}
+	}
+	return nil
 }
 
 // bounded is a bound, or nil where there is none.
@@ -211,11 +265,14 @@ func (t total) doubts() (reasons []string) {
 	if t.gap {
 		reasons = append(reasons, Gap)
 	}
+	if t.still {
+		reasons = append(reasons, Unchanged)
+	}
 	limit := MaxBound * t.v
 	if t.chance { // one in twenty lies beyond: twice as far is where next to none does
 		limit /= 2
 	}
-	if !(t.bound <= limit) {
+	if t.bound > limit && !math.IsInf(t.bound, 1) || math.IsNaN(t.bound) {
 		reasons = append(reasons, ErrorBound)
 	}
 	return reasons
@@ -233,6 +290,7 @@ func add(group []*device, w Window, of func(*device, Window) total) total {
 		t.inside = min(t.inside, one.inside)
 		t.few = t.few || one.few
 		t.gap, t.averaged, t.chance = t.gap || one.gap, t.averaged || one.averaged, t.chance || one.chance
+		t.still, t.vague = t.still || one.still, t.vague || one.vague
 	}
 	return t
 }
@@ -255,10 +313,13 @@ func counted(d *device, w Window) total {
 	if !(to.v > from.v) {
 		return total{why: Stuck}
 	}
-	return total{ok: true, gap: c.gap || line.frozen(w, cmp.Or(d.counterPeriod, periodOf(d.counter))),
-		few: n < MinUpdates || c.inside < MinSamples, integral: integral{
-			v: to.v - from.v, bound: from.bound() + to.bound(), inside: n, chance: to.open,
-		}}.plausible(w)
+	t := total{ok: true, gap: c.gap, few: n < MinUpdates || c.inside < MinSamples,
+		integral: integral{v: to.v - from.v, bound: from.bound() + to.bound(), inside: n, chance: to.open || n < MinSamples}}
+	if d.counter.frozen(w, cmp.Or(d.counterPeriod, periodOf(d.counter))) {
+		t.gap = true
+		t = t.blind()
+	}
+	return t.plausible(w)
 }
 
 // plausible drops an energy that no device draws.
@@ -287,7 +348,13 @@ func sampled(d *device, w Window) total {
 	if s.highest(w) == 0 {
 		return total{why: Stuck}
 	}
-	return total{ok: true, gap: c.gap, few: c.inside < MinSamples, integral: trapezoid(s, w, c)}.blind().plausible(w)
+	t := total{ok: true, gap: c.gap, few: c.inside < MinSamples, still: s.still(w), integral: trapezoid(s, w, c)}
+	missing := s.missing(w)
+	t.gap = t.gap || missing > MaxMissing*w.Length().Seconds()
+	t.bound += missing * s.spread()
+	t.vague = !t.still && vague(d.power, d.powerPeriod)
+	t.few = t.few || t.vague
+	return t.blind().plausible(w)
 }
 
 // averaged is the energy of a device by its moving averages.
@@ -296,7 +363,7 @@ func averaged(d *device, w Window) total {
 	if !ok || d.box == 0 {
 		return total{partly: d.average.partly(w)}
 	}
-	t := total{ok: true, gap: c.gap}
+	t := total{ok: true, gap: c.gap, still: d.average.still(w)}
 	if t.integral, ok = averages(d.average, w, d.box, d.powerPeriod); !ok || t.bound > MaxBound*t.v {
 		if rough := smeared(d.average, w, c, d.box); !ok || rough.bound < t.bound {
 			t.integral = rough
@@ -322,7 +389,7 @@ func (e *energy) judge(all, group []*device, w Window, class record.Device) {
 	if w.Shared && w.Device == class || slices.ContainsFunc(group, func(d *device) bool { return d.shared(w) }) {
 		e.reasons = append(e.reasons, Shared)
 	}
-	if len(group) > 1 && group[0].is(record.GPU) && !slices.ContainsFunc(group, func(d *device) bool { return d.own.latest(w) > 0 }) {
+	if group[0].is(record.GPU) && occupied(group, w) == 0 && severalGPUs(all) {
 		e.reasons = append(e.reasons, SeveralGPUs)
 	}
 	if w.Device == class && !slices.ContainsFunc(group, func(d *device) bool { return !d.own.allZero(w) }) {
@@ -332,11 +399,23 @@ func (e *energy) judge(all, group []*device, w Window, class record.Device) {
 	if estimate(e.source) == 1 {
 		// The model's own two outputs agreeing says nothing, nor does one of them missing; nor is its error that of sampling.
 		e.reasons = slices.DeleteFunc(e.reasons, func(r string) bool {
-			return r == CounterOnly || r == PowerOnly || r == Disagree || r == ErrorBound
+			return r == CounterOnly || r == PowerOnly || r == Disagree || r == ErrorBound || r == Unchanged || r == Contradict
 		})
 		e.reasons = append([]string{Estimated}, e.reasons...)
 	}
 	e.grade = gradeOf(e.reasons)
+}
+
+// severalGPUs reports whether power of more than one GPU is read. Each source numbers its own, so that two of one number
+// are two GPUs.
+func severalGPUs(all []*device) bool {
+	n := 0
+	for _, d := range all {
+		if d.is(record.GPU) && d.hasPower() {
+			n++
+		}
+	}
+	return n > 1
 }
 
 // gradeOf is the grade that reasons leave to an energy.
@@ -346,7 +425,7 @@ func gradeOf(reasons []string) record.Grade {
 		switch r {
 		case Estimated:
 			return record.GradeD
-		case UnderSampled, Gap, Throttled, Shared, SeveralGPUs, NotOnGPU, ErrorBound, PowerAveraged, ClockStep, LongPauses:
+		case UnderSampled, Gap, Throttled, Shared, SeveralGPUs, NotOnGPU, ErrorBound, PowerAveraged, ClockStep, LongPauses, Unchanged, Contradict:
 			grade = record.GradeC
 		case CPUEstimated, IdleBusy:
 		default:

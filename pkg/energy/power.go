@@ -14,7 +14,7 @@ type integral struct {
 	v, bound float64
 	inside   int64 // updates inside the window that it rests on
 	averaged bool  // of moving averages that could not be taken apart
-	chance   bool  // the bound is one of probability alone, or rests on what was before
+	chance   bool  // the bound is one of probability alone, or rests on what was before, or on few updates
 }
 
 // renewals thins a sorted series of readings of a device that renews its reading every period to the updates: repeated
@@ -48,6 +48,20 @@ func points(s series, period int64) series {
 		out = append(out, point{u.mid(), u.v})
 	}
 	return out
+}
+
+// vague reports whether readings of power repeat and hardly ever change, of a device that does not tell how often it renews
+// them: they may be of a sensor as slow as all of them together.
+func vague(s series, period int64) bool {
+	if period > 0 || periodOf(s) > 0 {
+		return false
+	}
+	for i := 1; i < len(s); i++ {
+		if s[i].v == s[i-1].v {
+			return true
+		}
+	}
+	return false
 }
 
 // beats is how much wider the bound is than that of readings that the load is not in step with.

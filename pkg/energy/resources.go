@@ -97,14 +97,18 @@ func bytes(v *float64) *units.Bytes {
 	return units.Ptr(units.Bytes(math.Round(*v)))
 }
 
-// gpuState is the mean temperature, memory and utilisation over w of the GPUs that the run used, as the first source that
-// knows GPUs tells.
+// gpuState is the mean temperature, memory and utilisation over w of the GPUs that the run used, as the source tells
+// that is believed first of their power, else the first that knows GPUs.
 func (r *Result) gpuState(all []*device, w Window) {
 	gpus := slices.DeleteFunc(slices.Clone(all), func(d *device) bool { return !d.is(record.GPU) })
 	if len(gpus) == 0 {
 		return
 	}
-	gpus = used(slices.DeleteFunc(gpus, func(d *device) bool { return d.source != gpus[0].source }), w)
+	source := gpus[0].source
+	if groups := ranked(all, w, record.GPU); len(groups) > 0 {
+		source = groups[0][0].source
+	}
+	gpus = used(slices.DeleteFunc(gpus, func(d *device) bool { return d.source != source }), w)
 	n := float64(len(gpus))
 	if t := sumOf(gpus, func(d *device) *float64 { return d.temp.mean(w) }); t != nil {
 		r.GPUTemp = units.Ptr(units.Celsius(*t / n))

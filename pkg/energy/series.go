@@ -2,6 +2,7 @@ package energy
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 )
@@ -115,6 +116,66 @@ func (s series) rising(c coverage) series {
 		last++
 	}
 	return s[first : last+1]
+}
+
+// still reports whether a covered series shows one value all through w.
+func (s series) still(w Window) bool {
+	in := s.within(w.Start, w.End)
+	return len(in) > 0 && !slices.ContainsFunc(in, func(p point) bool { return p.v != in[0].v })
+}
+
+// holes is by how much a distance between readings exceeds the usual one where readings are missing: a reader that is late
+// by an interval or two is no more than that.
+const holes = 4
+
+// missing is the time in w that lies between readings much further apart than they usually are, in seconds.
+func (s series) missing(w Window) float64 {
+	apart := make([]int64, 0, len(s))
+	for i := 1; i < len(s); i++ {
+		apart = append(apart, s[i].ts-s[i-1].ts)
+	}
+	if len(apart) == 0 {
+		return 0
+	}
+	slices.Sort(apart)
+	limit, sum := holes*apart[len(apart)/2], int64(0)
+	for i := 1; i < len(s); i++ {
+		if from, to := max(s[i-1].ts, w.Start), min(s[i].ts, w.End); s[i].ts-s[i-1].ts > limit && to > from {
+			sum += to - from
+		}
+	}
+	return time.Duration(sum).Seconds()
+}
+
+// spread is the range of all readings.
+func (s series) spread() float64 {
+	low, high := math.Inf(1), math.Inf(-1)
+	for _, p := range s {
+		low, high = min(low, p.v), max(high, p.v)
+	}
+	return high - low
+}
+
+// stall is how many periods a counter may show one value for, while it is read, until it counts as standing still.
+const stall = 10
+
+// frozen reports whether readings in w show a counter that was not renewed for much longer than its period: the readings
+// themselves repeat, so that a recorder that did not read says nothing here.
+func (s series) frozen(w Window, period int64) bool {
+	limit := stall * period
+	if period == 0 {
+		limit = max(int64(MaxGap), int64(w.Length())/MinSamples)
+	}
+	first := 0
+	for i := 1; i < len(s); i++ {
+		if s[i].v != s[first].v {
+			first = i
+		}
+		if from, to := max(s[first].ts, w.Start), min(s[i].ts, w.End); to-from > limit && i-first > 1 {
+			return true
+		}
+	}
+	return false
 }
 
 // integral is the integral over w of a covered series, in value-seconds: the trapezoid rule on the readings inside the

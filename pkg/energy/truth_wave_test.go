@@ -26,6 +26,14 @@ func (p *pieces) piece(watts, slope, length float64) {
 	p.sum = append(p.sum, p.sum[len(p.sum)-1]+watts*length+slope*length*length/2)
 }
 
+// end is the time that the pieces reach to.
+func (p *pieces) end() float64 {
+	if len(p.at) == 0 {
+		return 0
+	}
+	return p.at[len(p.at)-1]
+}
+
 func (p *pieces) find(t float64) (i int, dx float64) {
 	i = min(max(sort.SearchFloat64s(p.at, t)-1, 0), len(p.from)-1)
 	return i, t - p.at[i]
@@ -51,8 +59,11 @@ func (s sine) energy(t float64) float64 {
 
 // The waves that some sensors cannot tell from others of another energy.
 const (
-	inStep = "sine of 1 Hz"        // moving averages over a second do not see it
+	inStep = "sine of 1 Hz"        // moving averages over a second, and readings once per second, do not see it
 	hidden = "spikes at the edges" // which side of the edge they lie on no reading tells
+	beat   = "loop in step"        // with the readings: each shows the same part of it
+	dips   = "dips at the edges"   // of some milliseconds, as between runs that follow one another
+	pauses = "runs and pauses"     // of an update or so, in which no segment is all idle
 )
 
 const idleWatts, busyWatts = 60.0, 300.0
@@ -78,12 +89,8 @@ var waves = []struct {
 	{"noisy load, idle around", func(r *rand.Rand, s, e, length, unit float64) wave {
 		p := &pieces{}
 		noise := func(watts, sd, to float64) {
-			for p.at == nil || p.at[len(p.at)-1] < to-1e-9 {
-				left := to
-				if p.at != nil {
-					left = to - p.at[len(p.at)-1]
-				}
-				p.piece(max(watts*(1+sd*r.NormFloat64()), 0), 0, min(left, 0.001+0.004*r.Float64()))
+			for p.end() < to-1e-9 {
+				p.piece(max(watts*(1+sd*r.NormFloat64()), 0), 0, min(to-p.end(), 0.001+0.004*r.Float64()))
 			}
 		}
 		noise(idleWatts, 0.05, s)
@@ -148,6 +155,40 @@ var waves = []struct {
 	}},
 	{inStep, func(r *rand.Rand, s, e, length, unit float64) wave {
 		return sine{200, 120, 2 * math.Pi, 7 * r.Float64()}
+	}},
+	{pauses, func(r *rand.Rand, s, e, length, unit float64) wave {
+		p := &pieces{}
+		for p.end() < s-4*unit {
+			p.piece(idleWatts, 0, unit*(0.05+1.45*r.Float64()))
+			p.piece(busyWatts, 0, unit*(1+3*r.Float64()))
+		}
+		p.piece(busyWatts, 0, max(s-p.end()-unit, 0))
+		p.piece(idleWatts, 0, s-p.end())
+		p.piece(busyWatts, 0, e-s)
+		for p.end() < length {
+			p.piece(idleWatts, 0, unit*(0.05+1.45*r.Float64()))
+			p.piece(busyWatts, 0, unit*(1+3*r.Float64()))
+		}
+		return p
+	}},
+	{beat, func(r *rand.Rand, s, e, length, unit float64) wave {
+		p := &pieces{}
+		period := unit * (0.99 + 0.02*r.Float64())
+		p.piece(idleWatts, 0, period*r.Float64())
+		for p.end() < length {
+			p.piece(busyWatts, 0, period/2)
+			p.piece(idleWatts, 0, period/2)
+		}
+		return p
+	}},
+	{dips, func(r *rand.Rand, s, e, length, unit float64) wave {
+		p := &pieces{}
+		p.piece(busyWatts, 0, s-0.003)
+		p.piece(idleWatts, 0, 0.003)
+		p.piece(busyWatts, 0, e-s)
+		p.piece(idleWatts, 0, 0.003)
+		p.piece(busyWatts, 0, length-e)
+		return p
 	}},
 	{hidden, func(r *rand.Rand, s, e, length, unit float64) wave {
 		p := &pieces{}
