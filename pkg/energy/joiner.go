@@ -93,6 +93,9 @@ func (j *Joiner) Add(run *record.Run) error {
 	return nil
 }
 
+// works reports whether a run in the window uses a class of device: the processor is used by every run.
+func (w Window) works(class record.Device) bool { return class == record.CPU || w.Device == class }
+
 // start puts each host's windows in order of time and marks those that share their device with another run.
 func (j *Joiner) start() {
 	j.started = true
@@ -102,11 +105,13 @@ func (j *Joiner) start() {
 		for _, r := range h.runs {
 			r.wall.Source = j.Source
 			h.reach = max(h.reach, r.wall.reach())
-			l := latest[r.wall.Device]
-			if l != nil && r.wall.Start < l.wall.End {
-				l.wall.Shared, r.wall.Shared = true, true
+			for _, l := range latest {
+				if r.wall.Start < l.wall.End {
+					l.wall.Shared = l.wall.Shared || r.wall.works(l.wall.Device)
+					r.wall.Shared = r.wall.Shared || l.wall.works(r.wall.Device)
+				}
 			}
-			if l == nil || r.wall.End > l.wall.End {
+			if l := latest[r.wall.Device]; l == nil || r.wall.End > l.wall.End {
 				latest[r.wall.Device] = r
 			}
 		}

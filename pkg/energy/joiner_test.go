@@ -230,13 +230,14 @@ func TestJoinerHoldsNothingTooLate(t *testing.T) {
 
 func TestJoinerMarksRunsThatOverlap(t *testing.T) {
 	runs := []*record.Run{
-		okRun("alone", record.CPU, 500*ms, 1000*ms, 1),
+		okRun("beside a GPU run", record.CPU, 500*ms, 1000*ms, 1),
 		okRun("long", record.CPU, 2000*ms, 4000*ms, 1),
 		okRun("inside", record.CPU, 2100*ms, 2700*ms, 1),
 		okRun("later inside", record.CPU, 3000*ms, 3600*ms, 1),
 		okRun("gpu", record.GPU, 2000*ms, 3000*ms, 1),
 		okRun("elsewhere", record.CPU, 2000*ms, 3000*ms, 1),
 		okRun("touching", record.CPU, 4000*ms, 4800*ms, 1),
+		okRun("feeds a GPU", record.GPU, 900*ms, 1200*ms, 1), // with the processor that the first is measured on
 	}
 	runs[5].Host = "other"
 	samples := every(50*ms, 0, 5000*ms, "rapl", "cpu:0", counterAt(func(s float64) float64 { return 40 * s }))
@@ -253,8 +254,8 @@ func TestJoinerMarksRunsThatOverlap(t *testing.T) {
 		j.Sample(&samples[i])
 	}
 	j.Finish()
-	for i, want := range []string{"counter_only", "counter_only,shared", "counter_only,shared", "counter_only,shared",
-		"counter_only", "counter_only", "counter_only"} {
+	for i, want := range []string{"counter_only,shared", "counter_only,shared", "counter_only,shared", "counter_only,shared",
+		"counter_only", "counter_only", "counter_only", "counter_only"} {
 		if runs[i].EnergyReasons != want {
 			t.Errorf("%s: saw %q, want %q", runs[i].RunID, runs[i].EnergyReasons, want)
 		}
