@@ -89,7 +89,7 @@ func openRAPL(env Environment, _ Options) (Source, string, error) {
 	for _, zone := range names {
 		device, err := raplDevice(files, zone)
 		if err != nil {
-			return nil, "", errors.Join(cannotOpen(err, path.Join(raplFolder, zone)+" has no name", raplGrant), r.Close())
+			return nil, "", errors.Join(cannotOpen(err, "/"+path.Join(raplFolder, zone)+" has no name", raplGrant), r.Close())
 		}
 		if device == "" {
 			continue
@@ -110,7 +110,7 @@ func openRAPL(env Environment, _ Options) (Source, string, error) {
 		case err == nil:
 			parts = append(parts, kind)
 		case kind == "cpu":
-			return nil, "", errors.Join(cannotOpen(err, path.Join(raplFolder, zone)+" has no counter", raplGrant), r.Close())
+			return nil, "", errors.Join(cannotOpen(err, lacks(zone, err), raplGrant), r.Close())
 		default:
 			left = append(left, device+" (not readable)")
 			continue
@@ -188,7 +188,7 @@ func openRAPLZone(files fs.FS, folder, device string) (raplZone, error) {
 		z.update = raplUpdate
 	}
 	var err error
-	if z.wrap, err = readUint(files, path.Join(folder, "max_energy_range_uj")); err != nil {
+	if z.wrap, err = readUint(files, path.Join(folder, raplRange)); err != nil {
 		return z, err
 	}
 	z.counter = keep(files, path.Join(folder, "energy_uj"))
@@ -196,6 +196,18 @@ func openRAPLZone(files fs.FS, folder, device string) (raplZone, error) {
 		return z, errors.Join(err, z.counter.close())
 	}
 	return z, nil
+}
+
+// raplRange is the file that says where a zone's counter wraps.
+const raplRange = "max_energy_range_uj"
+
+// lacks is what a zone is without, by the error of opening it.
+func lacks(zone string, err error) string {
+	zone = "/" + path.Join(raplFolder, zone)
+	if p := (*fs.PathError)(nil); errors.As(err, &p) && path.Base(p.Path) == raplRange {
+		return zone + " has no " + raplRange + ", without which nobody knows where its counter wraps"
+	}
+	return zone + " has no counter (energy_uj)"
 }
 
 func (r *rapl) describe(packages int, parts, left []string) string {

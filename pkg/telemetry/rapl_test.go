@@ -296,6 +296,8 @@ func TestRAPLUnavailable(t *testing.T) {
 		{"virtual machine", machine(fixture(t, "virtual-machine")), ErrAbsent, "hypervisor"},
 		{"not Linux", machine(fstest.MapFS{}), ErrAbsent, "not Linux"},
 		{"no counter", machine(without(fixture(t, "desktop"), "energy_uj")), ErrAbsent, "has no counter"},
+		{"no range", machine(without(fixture(t, "desktop"), "max_energy_range_uj")), ErrAbsent,
+			": /sys/class/powercap/intel-rapl:0 has no max_energy_range_uj, without which"},
 		{"no name", machine(part), ErrAbsent, "has no name"},
 		{"second package denied", machine(denied{fixture(t, "two-sockets"), "intel-rapl:1/energy_uj"}), ErrPermission, "run: " + raplGrant},
 		{"garbled", machine(garbled), nil, `saw "many", want a number`},
