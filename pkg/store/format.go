@@ -1,6 +1,7 @@
 package store
 
 import (
+	"fmt"
 	"io"
 	"path/filepath"
 	"slices"
@@ -88,17 +89,35 @@ func formats(which func(*codec) bool) string {
 }
 
 // FormatOf is the format that path's extension names.
-func FormatOf(path string) (Format, error) {
+func FormatOf(path string) (Format, error) { return formatOf(path, func(*codec) bool { return true }) }
+
+// ReadableFormatOf is FormatOf for what is read, now or later: one that is only written is bad input, as any other extension is.
+func ReadableFormatOf(path string) (Format, error) {
+	format, err := formatOf(path, (*codec).reads)
+	if err == nil {
+		if _, err = readable(format); err != nil {
+			err = cli.BadInputf("%s: %w", path, err)
+		}
+	}
+	return format, err
+}
+
+// formatOf lists the extensions of the formats that are wanted where path's is none.
+func formatOf(path string, wanted func(*codec) bool) (Format, error) {
 	ext := strings.ToLower(filepath.Ext(path))
 	i := slices.IndexFunc(codecs, func(c *codec) bool { return c.ext != "" && c.ext == ext })
 	if i < 0 {
 		var known []string
 		for _, c := range codecs {
-			if c.ext != "" {
+			if c.ext != "" && wanted(c) {
 				known = append(known, c.ext)
 			}
 		}
-		return "", cli.BadInputf("%s: unknown extension %q, want one of %s", path, ext, strings.Join(known, " "))
+		saw := "no extension"
+		if ext != "" {
+			saw = fmt.Sprintf("unknown extension %q", ext)
+		}
+		return "", cli.BadInputf("%s: %s, want one of %s", path, saw, strings.Join(known, " "))
 	}
 	return codecs[i].format, nil
 }

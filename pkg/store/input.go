@@ -73,13 +73,13 @@ func (s *sink) open(f source, stdin io.Reader) (in *input, done func(), err erro
 	}
 	fd, err := os.Open(f.path)
 	if err != nil {
-		return nil, nil, cli.BadInputf("cannot read %w", err)
+		return nil, nil, cannotRead(err)
 	}
 	closeFile := func() { _ = fd.Close() } // only read from: nothing can be lost
 	info, err := fd.Stat()
 	if err != nil {
 		closeFile()
-		return nil, nil, cli.BadInputf("cannot read %w", err)
+		return nil, nil, cannotRead(err)
 	}
 	if info.Mode().IsRegular() {
 		return &input{Reader: bufio.NewReaderSize(fd, readBuffer), file: fd}, closeFile, nil

@@ -39,7 +39,11 @@ func readParquet(in *input, s *sink) error {
 		return s.corrupt(fmt.Errorf("not a whole Parquet file: %w", err))
 	}
 	if p.growing && !p.finished {
-		s.cutOff(torn)
+		size, err := f.Seek(0, io.SeekEnd)
+		if err != nil {
+			return s.corrupt(err)
+		}
+		s.cutOff(f, size, torn)
 	}
 	if p.rows == 0 {
 		return nil

@@ -52,19 +52,24 @@ func (s *sink) resolvePath(path string, from Format) ([]source, error) {
 	case errors.Is(err, fs.ErrNotExist) && strings.ContainsAny(path, "*?["):
 		return s.globFiles(path, from)
 	}
-	return nil, cli.BadInputf("cannot read %w", err)
+	return nil, cannotRead(err)
+}
+
+// cannotRead names the file and what is wrong with it, and not the call that failed.
+func cannotRead(err error) error {
+	if p := (*fs.PathError)(nil); errors.As(err, &p) {
+		return cli.BadInputf("cannot read %s: %w", p.Path, p.Err)
+	}
+	return cli.BadInputf("cannot read %w", err)
 }
 
 func oneFile(path string, info fs.FileInfo, from Format) ([]source, error) {
 	if from != "" || !info.Mode().IsRegular() {
 		return []source{{path, from}}, nil
 	}
-	format, err := FormatOf(path)
+	format, err := ReadableFormatOf(path)
 	if err != nil {
 		return nil, err
-	}
-	if _, err := readable(format); err != nil {
-		return nil, cli.BadInputf("%s: %w", path, err)
 	}
 	return []source{{path, format}}, nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 
 	"github.com/apache/arrow/go/v17/arrow"
 
@@ -86,21 +87,50 @@ func lastFooter(f io.ReaderAt, size int64, whole func(end int64) bool) (int64, e
 	return 0, errNoFooter
 }
 
-// cutOff notes that the writing of the file being read was not finished; torn is how many bytes were passed over.
-func (s *sink) cutOff(torn int64) {
-	what := fmt.Sprintf("%s is cut off: its recording goes on or was killed, and its last rows are in its journal", s.file)
+// cutOff notes that the writing of the file being read was not finished, or that its end is broken; torn is how many bytes were
+// passed over.
+func (s *sink) cutOff(f io.ReaderAt, size, torn int64) {
+	passed := ""
 	if torn > 0 {
-		what += fmt.Sprintf(" (%d bytes behind its last row group were passed over)", torn)
+		passed = fmt.Sprintf(" (%d bytes behind its last row group were passed over)", torn)
 	}
-	s.sum.CutOff = append(s.sum.CutOff, what)
+	what := fmt.Sprintf("%s is cut off: its recording goes on or was killed, and its last rows are in its journal", s.file)
+	switch {
+	case torn > 0 && endsWhole(f, size):
+		what = fmt.Sprintf("%s is damaged: its last footer cannot be read, and what that alone tells of is missing", s.file)
+	case s.file == stdinName:
+		what = "standard input is cut off: its recording went on or was killed"
+	case !journalBeside(s.file):
+		what = fmt.Sprintf("%s is cut off, and no journal with its last rows stands beside it", s.file)
+	}
+	s.sum.CutOff = append(s.sum.CutOff, what+passed)
 }
+
+// endsWhole reports whether a file ends as a Parquet file does, whatever stands before that.
+func endsWhole(f io.ReaderAt, size int64) bool {
+	end := make([]byte, len(parquetMagic))
+	_, err := f.ReadAt(end, size-int64(len(end)))
+	return err == nil && string(end) == parquetMagic
+}
+
+// journalBeside reports whether the recorder's journal of a file stands beside it.
+func journalBeside(file string) bool {
+	if target, err := filepath.EvalSymlinks(file); err == nil {
+		file = target
+	}
+	_, err := os.Stat(file + journalEnd)
+	return err == nil
+}
+
+// journalEnd is what the recorder calls a journal behind the name of its file (telemetry.JournalName).
+const journalEnd = ".journal.jsonl"
 
 // CutOff reports whether the Parquet file path grew and was not finished: its writer is still at work, or was killed.
 // A file that is no Parquet file is bad input.
 func CutOff(ctx context.Context, path string) (bool, error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return false, cli.BadInputf("cannot read %w", err)
+		return false, cannotRead(err)
 	}
 	defer f.Close() //nolint:errcheck // opened for reading only
 	p, _, _, err := openParquet(ctx, f)
