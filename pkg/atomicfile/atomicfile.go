@@ -20,12 +20,38 @@ type File struct {
 	done   bool
 }
 
+// maxLinks is how many symbolic links are followed, one after the other.
+const maxLinks = 40
+
+// Target is the file that name stands for: symbolic links are followed, also to a file that is not there yet.
+func Target(name string) (string, error) {
+	if resolved, err := filepath.EvalSymlinks(name); err == nil {
+		return resolved, nil
+	}
+	target := name
+	for range maxLinks {
+		info, err := os.Lstat(target)
+		if err != nil || info.Mode()&fs.ModeSymlink == 0 {
+			return target, nil // what is wrong with it shows when it is written
+		}
+		to, err := os.Readlink(target)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", name, err)
+		}
+		if !filepath.IsAbs(to) { // not cleaned: .. of a folder that is a link itself is elsewhere
+			to = filepath.Dir(target) + string(filepath.Separator) + to
+		}
+		target = to
+	}
+	return "", fmt.Errorf("%s: the symbolic link leads back to itself", name)
+}
+
 // Create starts writing the file that will be called name. The folder must exist. A symbolic link is followed, and what
 // is no regular file (a pipe, a device) is written in place: renaming over it would replace it.
 func Create(name string) (*File, error) {
-	target := name
-	if resolved, err := filepath.EvalSymlinks(name); err == nil {
-		target = resolved
+	target, err := Target(name)
+	if err != nil {
+		return nil, fmt.Errorf("cannot write %w", err)
 	}
 	if info, err := os.Stat(target); err == nil && !info.Mode().IsRegular() {
 		return createDirect(name, target, info)

@@ -81,3 +81,33 @@ func TestCheckLeavesNothing(t *testing.T) {
 		t.Errorf("a folder: saw %v", err)
 	}
 }
+
+// A link to a file that is not there yet stays one, and the file appears where it points; one that leads back to itself is told.
+func TestLinkToNothingYet(t *testing.T) {
+	dir := t.TempDir()
+	for link, to := range map[string]string{"far": "folder/file", "near": "far", "ring": "gnir", "gnir": "ring"} {
+		if err := os.Symlink(filepath.FromSlash(to), filepath.Join(dir, link)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Mkdir(filepath.Join(dir, "folder"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{"first", "second"} {
+		if err := Write(filepath.Join(dir, "near"), []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(filepath.Join(dir, "folder", "file"))
+		if err != nil || string(got) != text {
+			t.Errorf("saw %q, %v, want %q", got, err, text)
+		}
+		for _, link := range []string{"near", "far"} {
+			if info, err := os.Lstat(filepath.Join(dir, link)); err != nil || info.Mode()&os.ModeSymlink == 0 {
+				t.Errorf("%s: saw %v, %v, want the link", link, info, err)
+			}
+		}
+	}
+	if err := Write(filepath.Join(dir, "ring"), nil); err == nil || !strings.Contains(err.Error(), "ring: the symbolic link leads back to itself") {
+		t.Errorf("saw %v", err)
+	}
+}
