@@ -69,7 +69,7 @@ func sensorFlags() []urfave.Flag {
 }
 
 // sensorOptions is what they say.
-func sensorOptions(c *urfave.Context) telemetry.Options {
+func sensorOptions(c *urfave.Context) (telemetry.Options, error) {
 	opt := telemetry.Options{Meters: c.StringSlice("meter"), MeterInterval: c.Duration("meter-interval")}
 	for name, to := range map[string]**units.Watts{
 		"cpu-idle-watts": &opt.CPUIdleWatts, "cpu-max-watts": &opt.CPUMaxWatts,
@@ -78,7 +78,10 @@ func sensorOptions(c *urfave.Context) telemetry.Options {
 			*to = units.Ptr(units.Watts(c.Float64(name)))
 		}
 	}
-	return opt
+	if opt.MeterInterval <= 0 {
+		return opt, cli.BadInputf("%s: --meter-interval: saw %v, want more than 0", c.Command.Name, opt.MeterInterval)
+	}
+	return opt, nil
 }
 
 // meterSource is the source of external meters.

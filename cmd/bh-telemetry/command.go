@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -41,8 +42,9 @@ func cannotStart(err error) error {
 }
 
 // startCommand starts a program with this tool's own standard streams, passes signals on to it, and returns its process id
-// and a channel that gets nil or an error with the program's exit code.
-func startCommand(argv []string, s cli.Streams) (pid int, done <-chan error, err error) {
+// and a channel that gets nil or an error with the program's exit code. ending is called when the program has ended, and, on
+// Linux, while the kernel still tells what it took.
+func startCommand(argv []string, s cli.Streams, ending func()) (pid int, done <-chan error, err error) {
 	cmd := exec.Command(argv[0], argv[1:]...) //nolint:gosec,noctx // running what the user names, until it ends, is the purpose
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = s.In, s.Out, s.Err
 	// This tool ignores SIGPIPE, and a program inherits what is ignored but not what is handled; signal.Reset would leave
@@ -54,7 +56,7 @@ func startCommand(argv []string, s cli.Streams) (pid int, done <-chan error, err
 		return 0, nil, cannotStart(err)
 	}
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, forwarded...)
+	notify(signals, forwarded)
 	result := make(chan error, 1)
 	ended := make(chan struct{})
 	go func() {
@@ -68,12 +70,42 @@ func startCommand(argv []string, s cli.Streams) (pid int, done <-chan error, err
 		}
 	}()
 	go func() {
+		awaitExit(cmd.Process.Pid)
+		ending()
 		err := cmd.Wait()
 		signal.Stop(signals)
 		close(ended)
 		result <- exitError(argv[0], err)
 	}()
 	return cmd.Process.Pid, result, nil
+}
+
+// notify has signals sent to a channel, but not those that this process was started to ignore, as by nohup.
+func notify(to chan<- os.Signal, signals []os.Signal) {
+	for _, sig := range signals {
+		if !signal.Ignored(sig) {
+			signal.Notify(to, sig)
+		}
+	}
+}
+
+// endedBy is a context that signals end too. Until stop they do so any number of times: a terminal that is closed sends more
+// than one.
+func endedBy(ctx context.Context, signals []os.Signal) (ended context.Context, stop func()) {
+	ended, cancel := context.WithCancel(ctx)
+	got := make(chan os.Signal, 1)
+	notify(got, signals)
+	go func() {
+		select {
+		case <-got:
+			cancel()
+		case <-ended.Done():
+		}
+	}()
+	return ended, func() {
+		signal.Stop(got)
+		cancel()
+	}
 }
 
 // exitError carries the exit code of a program, as a shell would give it.

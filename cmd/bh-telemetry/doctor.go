@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 
 	urfave "github.com/urfave/cli/v2"
 
@@ -24,6 +25,9 @@ func doctorCommand(s cli.Streams) *urfave.Command {
 			env := telemetry.Environment{Root: c.String("root")}
 			findings := telemetry.Probe(env)
 			if !c.Bool("json") {
+				if root := c.String("root"); root != "/" {
+					fmt.Fprintf(s.Out, "paths are below %s\n", root)
+				}
 				return telemetry.WriteFindings(s.Out, findings)
 			}
 			enc := json.NewEncoder(s.Out)

@@ -30,8 +30,8 @@ func newFileTarget(ctx context.Context, output string, format store.Format, args
 			return nil, err
 		}
 	}
-	if resolved, err := filepath.EvalSymlinks(output); err == nil {
-		output = resolved
+	if output, err = atomicfile.Target(output); err != nil {
+		return nil, err
 	}
 	if err := saveLeftover(ctx, output, format, note); err != nil {
 		return nil, err

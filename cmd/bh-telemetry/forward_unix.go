@@ -12,6 +12,10 @@ import (
 // forwarded are the signals that a command under this tool gets as if it had been started alone.
 var forwarded = []os.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGQUIT, syscall.SIGUSR1, syscall.SIGUSR2}
 
+// endings are the signals beside Ctrl-C's and SIGTERM that end a recording as those do: a terminal that was closed, a dropped
+// connection, and Ctrl-\.
+var endings = []os.Signal{syscall.SIGHUP, syscall.SIGQUIT}
+
 // forward passes a signal on, except one that the terminal has sent to the command as well: a second Ctrl-C means
 // "at once" to many programs.
 func forward(p *os.Process, sig os.Signal) {

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -99,5 +101,38 @@ func TestInterruptedBeforeTheCommand(t *testing.T) {
 			t.Errorf("--idle %s: saw exit code %d (%s), command started %t, want %d and no command",
 				idle, got, errs.String(), fileExists(started), cli.ExitInterrupted)
 		}
+	}
+}
+
+// The processor time of a command is read when it has ended, and not at the last sweep before.
+func TestProcessorTimeToTheEnd(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("no sensor is read on this system")
+	}
+	output := filepath.Join(t.TempDir(), "s.jsonl")
+	var out, errs bytes.Buffer
+	args := []string{tool, "record", "-q", "-o", output, "--interval", "10s", "--",
+		"sh", "-c", "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done; cat /proc/$$/stat"}
+	if got := run(t.Context(), args, cli.Streams{Out: &out, Err: &errs}); got != cli.ExitOK {
+		t.Fatalf("saw exit code %d, %s", got, errs.String())
+	}
+	fields := strings.Fields(out.String()) // of sh: the times are the 14th and 15th, in ticks of 10 ms
+	used := 0.0
+	for _, f := range fields[13:15] {
+		ticks, err := strconv.ParseFloat(f, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		used += ticks / 100
+	}
+	samples, _ := samplesIn(t, output)
+	last := 0.0
+	for _, s := range samples {
+		if s.CPUTimeNS != nil && s.Device == record.DeviceProcesses {
+			last = time.Duration(*s.CPUTimeNS).Seconds()
+		}
+	}
+	if used == 0 || last < used-0.05 || last > used+0.2 {
+		t.Errorf("saw %v s of processor time, want the %v s of the command", last, used)
 	}
 }

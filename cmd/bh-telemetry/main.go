@@ -34,6 +34,9 @@
 // same output does so first, under a name with the date. A recording of the same name from before stays as FILE.previous
 // until the new one is finished. Recordings in other formats are in their journal until they are finished.
 //
+// Ctrl-C, SIGTERM, SIGHUP and SIGQUIT end a recording and leave it whole. With a command they are passed on to it, and its end is
+// the recording's.
+//
 // Exit codes: 0 done; 1 failed; 2 wrong use or bad input; 3 done, but rows were rejected or runs found no energy; 130
 // interrupted; with a command, the command's own.
 package main

@@ -2,10 +2,13 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"time"
 
 	urfave "github.com/urfave/cli/v2"
 
+	"github.com/banterhearts/bh/pkg/atomicfile"
 	"github.com/banterhearts/bh/pkg/cli"
 	"github.com/banterhearts/bh/pkg/store"
 	"github.com/banterhearts/bh/pkg/telemetry"
@@ -44,6 +47,9 @@ func (o recordOptions) Validate() error {
 	if err := checkRoot("record", o.Env.Root); err != nil {
 		return err
 	}
+	if err := o.checkOutput(); err != nil {
+		return err
+	}
 	if err := o.checkFormat(); err != nil {
 		return err
 	}
@@ -55,14 +61,35 @@ func (o recordOptions) checkFormat() (err error) {
 	if o.Output == "" {
 		return nil
 	}
-	format := o.Format
-	if format == "" {
-		if format, err = store.FormatOf(o.Output); err != nil {
-			return err
-		}
+	if o.Format != "" {
+		err = store.CheckReadable(o.Format)
+	} else {
+		_, err = store.ReadableFormatOf(o.Output)
 	}
-	if err := store.CheckReadable(format); err != nil {
+	if err != nil {
 		return fmt.Errorf("record: %w", err)
+	}
+	return nil
+}
+
+// checkOutput refuses an output that cannot be a file, before anything is recorded for it.
+func (o recordOptions) checkOutput() error {
+	if o.Output == "" {
+		return nil
+	}
+	if info, err := os.Stat(o.Output); err == nil && info.IsDir() {
+		return cli.BadInputf("record: -o: %s is a folder, want a file", o.Output)
+	}
+	target, err := atomicfile.Target(o.Output)
+	if err != nil {
+		return cli.BadInputf("record: -o: %w", err)
+	}
+	if info, err := os.Stat(filepath.Dir(target)); err != nil || !info.IsDir() {
+		where := ""
+		if target != o.Output {
+			where = ", which it is a link into"
+		}
+		return cli.BadInputf("record: -o %s: there is no folder %s%s", o.Output, filepath.Dir(target), where)
 	}
 	return nil
 }
@@ -73,7 +100,7 @@ func recordCommand(args []string, s cli.Streams) *urfave.Command {
 		Usage:     "sample the sensors, until Ctrl-C or while a command runs",
 		ArgsUsage: cli.CommandOperand,
 		Description: "With a command, its exit code is passed through. Without one and without --duration, Ctrl-C is the normal\n" +
-			"end of a recording and gives exit code 0. A Parquet file can be read while it grows, and after kill -9; what it\n" +
+			"end of a recording and gives exit code 0; so are SIGTERM, SIGQUIT (Ctrl-\\) and SIGHUP, as of a closed terminal. A Parquet file can be read while it grows, and after kill -9; what it\n" +
 			"replaces stays as FILE.previous until the recording is finished.",
 		Flags: append([]urfave.Flag{
 			outputFlag(), formatFlag(),
@@ -97,11 +124,15 @@ func recordCommand(args []string, s cli.Streams) *urfave.Command {
 }
 
 func recordOptionsOf(c *urfave.Context) (recordOptions, error) {
+	sensors, err := sensorOptions(c)
+	if err != nil {
+		return recordOptions{}, err
+	}
 	opt := recordOptions{
 		Output: c.String("output"), Format: store.Format(c.String("format")),
 		Interval: c.Duration("interval"), Duration: c.Duration("duration"),
 		Command: c.Args().Slice(), Idle: c.Duration("idle"), Metrics: c.String("prometheus"), Quiet: c.Bool("quiet"),
-		Env: environment(c), Sensors: sensorOptions(c),
+		Env: environment(c), Sensors: sensors,
 	}
 	return opt, opt.Validate()
 }

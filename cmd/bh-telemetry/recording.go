@@ -52,6 +52,8 @@ const garbageShare = 20
 // run records from end to end.
 func (r *recording) run(ctx context.Context) error {
 	defer debug.SetGCPercent(debug.SetGCPercent(garbageShare))
+	ctx, stop := endedBy(ctx, endings)
+	defer stop()
 	if err := lookUp(r.opt.Command); err != nil {
 		return err
 	}
@@ -225,7 +227,7 @@ func (r *recording) keepCommand(ctx context.Context) error {
 	case err != nil:
 		return nil // the target failed
 	}
-	pid, done, err := startCommand(r.opt.Command, r.streams)
+	pid, done, err := startCommand(r.opt.Command, r.streams, r.rec.Now)
 	if err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 
 	urfave "github.com/urfave/cli/v2"
 
+	"github.com/banterhearts/bh/pkg/atomicfile"
 	"github.com/banterhearts/bh/pkg/cli"
 	"github.com/banterhearts/bh/pkg/manifest"
 	"github.com/banterhearts/bh/pkg/store"
@@ -66,6 +67,9 @@ func recoverCommand(args []string, s cli.Streams) *urfave.Command {
 				return cli.BadInputf("recover: saw %d operands, want one recording", c.NArg())
 			}
 			opt := recoverOptions{Recording: c.Args().First(), Output: c.String("output"), Format: store.Format(c.String("format"))}
+			if target, err := atomicfile.Target(opt.Recording); err == nil && opt.Recording != "" {
+				opt.Recording = target // its journal stands beside that
+			}
 			left, err := opt.find(c.Context)
 			if err != nil {
 				return err

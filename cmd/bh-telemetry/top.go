@@ -63,8 +63,12 @@ func topCommand(s cli.Streams) *urfave.Command {
 			if c.NArg() > 0 {
 				return cli.BadInputf("top: unexpected operand %q", c.Args().First())
 			}
+			sensors, err := sensorOptions(c)
+			if err != nil {
+				return err
+			}
 			opt := topOptions{Interval: c.Duration("interval"), Refresh: c.Duration("refresh"), Count: c.Int("count"),
-				Env: environment(c), Sensors: sensorOptions(c)}
+				Env: environment(c), Sensors: sensors}
 			if err := opt.Validate(); err != nil {
 				return err
 			}
