@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -28,6 +29,8 @@ func TestSlowKernel(t *testing.T) {
 	folder := l.start(t, "measure.sh", "2,sockets=2", b.args()...).files(t)
 	t.Run("doctor", func(t *testing.T) { checkDoctor(t, folder) })
 	t.Run("counters", func(t *testing.T) { checkCounters(t, folder) })
+	t.Run("wrap", func(t *testing.T) { checkWraps(t, folder) })
+	t.Run("gone", func(t *testing.T) { checkGone(t, folder) })
 	t.Run("powers", func(t *testing.T) { checkPowers(t, filepath.Join(folder, "rapl-47.parquet")) })
 	for _, after := range []time.Duration{3 * time.Second, 6700 * time.Millisecond} {
 		t.Run("power cut", func(t *testing.T) { cutPower(t, l, after) })
@@ -106,8 +109,8 @@ var counterRecordings = []struct {
 func checkCounters(t *testing.T, folder string) {
 	w := readTruth(t)
 	var all tally
-	lines := fmt.Sprintf("%-24s %-7s %8s %9s %9s %6s   %8s %7s %7s %7s %8s %7s  %s\n", "recording", "device", "readings", "counter", "truth",
-		"off", "windows", "median", "95%", "largest", "covered", "bound", "grades")
+	lines := fmt.Sprintf("%-24s %-8s %8s %9s %9s %6s %9s %7s %7s %8s %7s %8s %7s  %s\n", "recording", "device", "readings", "counter", "truth",
+		"off", "windows", "median", "95%", "largest", "of A, B", "covered", "bound", "A, B, C")
 	for _, c := range counterRecordings {
 		rows := readSamples(t, filepath.Join(folder, c.file+".parquet"))
 		for _, device := range []string{"cpu:0", "cpu:1", "core:0", "core:1", "uncore:0", "uncore:1", "dram:0", "dram:1"} {
@@ -119,20 +122,55 @@ func checkCounters(t *testing.T, folder string) {
 			counted, true1 := checkReadings(t, w, w.of(t, device), one)
 			sum := checkWindows(w, w.of(t, device), one)
 			all.add(sum)
-			lines += fmt.Sprintf("%-24s %-7s %8d %7.1f J %7.1f J %5.2f%%   %s\n", c.source+", "+c.interval, device, len(one), counted, true1,
+			lines += fmt.Sprintf("%-24s %-8s %8d %7.1f J %7.1f J %5.2f%%  %s\n", c.source+", "+c.interval, device, len(one), counted, true1,
 				100*(counted/true1-1), sum)
 			if share := float64(sum.covered) / float64(sum.windows); share < 0.90 {
 				t.Errorf("%s: %s: the bound covers %.1f%% of the windows", c.file, device, 100*share)
 			}
 		}
 	}
-	t.Logf("\n%s%-75s %s", lines, "all", all)
+	t.Logf("\n%s%-70s%s", lines, "all", all)
 	if share := float64(all.covered) / float64(all.windows); share < 0.95 {
 		t.Errorf("the bound covers %.1f%% of the windows, want 95%%", 100*share)
 	}
 	if all.wrong > 0 {
 		t.Errorf("saw %d windows off by more than 5%% with grade A", all.wrong)
 	}
+}
+
+// checkWraps makes sure that every counter of powercap wrapped while it was recorded.
+func checkWraps(t *testing.T, folder string) {
+	for _, name := range []string{"rapl-47", "rapl-10"} {
+		before := strings.Fields(text(filepath.Join(folder, name+".before")))
+		after := strings.Fields(text(filepath.Join(folder, name+".after")))
+		wrapped := 0
+		for i, b := range before {
+			x, err1 := strconv.ParseUint(b, 10, 64)
+			y, err2 := strconv.ParseUint(after[min(i, len(after)-1)], 10, 64)
+			if err1 == nil && err2 == nil && y < x {
+				wrapped++
+			}
+		}
+		if wrapped != 10 || len(before) != 10 || len(after) != 10 {
+			t.Errorf("%s: saw %d of %d counters wrap, want 10", name, wrapped, len(before))
+		}
+	}
+}
+
+// checkGone: a driver that goes away while it is recorded is told of, and the others go on.
+func checkGone(t *testing.T, folder string) {
+	last := map[string]int64{}
+	for _, s := range readSamples(t, filepath.Join(folder, "gone.parquet")) {
+		last[s.Source] = s.TSUnixNS
+	}
+	if silent := time.Duration(last["hwmon"] - last["rapl"]); last["rapl"] == 0 || silent < time.Second {
+		t.Errorf("saw the last counter %v before the last power", silent)
+	}
+	said := text(filepath.Join(folder, "gone.log"))
+	if !strings.Contains(said, "rapl") || !strings.Contains(said, "no such device") {
+		t.Errorf("saw %q, want to be told that the driver is gone", said)
+	}
+	t.Logf("a driver that goes away: %s", strings.ReplaceAll(strings.TrimSpace(said), "\n", "; "))
 }
 
 // of is the readings of a device, whose counter is that of a processor from here on.
@@ -187,12 +225,13 @@ const (
 type tally struct {
 	windows, covered, wrong int
 	off, bounds             []float64 // relative to the energy
+	largest                 float64   // of those whose grade is B or better
 	grades                  map[record.Grade]int
 }
 
 func (s *tally) add(o tally) {
 	s.windows, s.covered, s.wrong = s.windows+o.windows, s.covered+o.covered, s.wrong+o.wrong
-	s.off, s.bounds = append(s.off, o.off...), append(s.bounds, o.bounds...)
+	s.off, s.bounds, s.largest = append(s.off, o.off...), append(s.bounds, o.bounds...), max(s.largest, o.largest)
 	if s.grades == nil {
 		s.grades = map[record.Grade]int{}
 	}
@@ -205,8 +244,9 @@ func (s tally) String() string {
 	slices.Sort(s.off)
 	slices.Sort(s.bounds)
 	at := func(v []float64, q float64) float64 { return 100 * v[int(q*float64(len(v)-1))] }
-	return fmt.Sprintf("%8d %6.2f%% %6.2f%% %6.2f%% %7.1f%% %6.2f%%  A %d, B %d, C %d", s.windows, at(s.off, 0.5), at(s.off, 0.95), at(s.off, 1),
-		100*float64(s.covered)/float64(s.windows), at(s.bounds, 0.5), s.grades[record.GradeA], s.grades[record.GradeB], s.grades[record.GradeC])
+	return fmt.Sprintf("%8d %6.2f%% %6.2f%% %7.2f%% %6.2f%% %7.1f%% %6.2f%%  %d, %d, %d", s.windows, at(s.off, 0.5), at(s.off, 0.95),
+		at(s.off, 1), 100*s.largest, 100*float64(s.covered)/float64(s.windows), at(s.bounds, 0.5),
+		s.grades[record.GradeA], s.grades[record.GradeB], s.grades[record.GradeC])
 }
 
 // checkWindows compares the energies of random windows of half a second to three with the truth.
@@ -231,6 +271,9 @@ func checkWindows(w truth, p part, rows []record.Sample) (sum tally) {
 		}
 		if off > 0.05*want && got.Grade == record.GradeA {
 			sum.wrong++
+		}
+		if got.Grade <= record.GradeB {
+			sum.largest = max(sum.largest, off/want)
 		}
 		sum.off, sum.bounds = append(sum.off, off/want), append(sum.bounds, float64(*got.Error)/want)
 		sum.grades[got.Grade]++

@@ -7,7 +7,7 @@
  * named intel-rapl, as that of intel_rapl_msr, which must not be loaded. perf=1 registers a unit "power" with perf, with the
  * events, units and scales of arch/x86/events/rapl.c.
  *
- * As in hardware, a counter has 32 bits and something new every millisecond. It wraps after wrap_joules.
+ * As in hardware, a counter has 32 bits and something new every millisecond. It wraps wrap_seconds after the module is loaded.
  */
 #include <linux/cpu.h>
 #include <linux/intel_rapl.h>
@@ -20,8 +20,8 @@ static bool powercap = true;
 module_param(powercap, bool, 0444);
 static bool perf = true;
 module_param(perf, bool, 0444);
-static uint wrap_joules = 500;
-module_param(wrap_joules, uint, 0444);
+static uint wrap_seconds = 8;
+module_param(wrap_seconds, uint, 0444);
 
 #define ESU 14                 /* a count of a package is 2^-14 J */
 #define DRAM_PICOJOULES 15300  /* that of memory on servers, in nJ * 1000: the driver's rapl_defaults_hsw_server */
@@ -65,10 +65,9 @@ static u64 wave_energy(u64 us)
 	return cycles * whole + part;
 }
 
-/* microjoules of a domain of a package since the module was loaded, as of the last update */
-static u64 energy(int package, int domain)
+/* microjoules of a domain of a package from when the module was loaded to now */
+static u64 energy(int package, int domain, u64 now)
 {
-	u64 now = div_u64(ktime_get_real_ns(), NSEC_PER_MSEC) * 1000 - origin;
 	u64 ahead = parts[domain].ahead + (package ? SHIFT1 * 1000 : 0);
 	u64 uj = (wave_energy(now + ahead) - wave_energy(loaded + ahead)) * parts[domain].percent;
 
@@ -78,7 +77,8 @@ static u64 energy(int package, int domain)
 /* the register: counts of 2^-esu J, or of DRAM_PICOJOULES where esu is 0 */
 static u32 counts(int package, int domain, int esu)
 {
-	u64 uj = energy(package, domain), spare = (u64)wrap_joules * 1000000;
+	u64 now = div_u64(ktime_get_real_ns(), NSEC_PER_MSEC) * 1000 - origin; /* of the last update */
+	u64 uj = energy(package, domain, now), spare = energy(package, domain, loaded + (u64)wrap_seconds * 1000000);
 
 	if (esu)
 		return div_u64(uj << esu, 1000000) - (u32)div_u64(spare << esu, 1000000);

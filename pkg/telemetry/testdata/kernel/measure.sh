@@ -26,12 +26,18 @@ grant user rapl
 grant user ipmi
 doctor user-granted user
 
-reload
-bh-telemetry record -o /out/rapl-47.parquet --interval 47ms --duration 12s
-reload
-bh-telemetry record -o /out/rapl-10.parquet --interval 10ms --duration 12s
+counters() { cat /sys/class/powercap/intel-rapl:*/energy_uj > "/out/$1"; }
+for ms in 47 10; do
+	reload
+	counters rapl-$ms.before
+	bh-telemetry record -o /out/rapl-$ms.parquet --interval ${ms}ms --duration 12s
+	counters rapl-$ms.after
+done
+# The driver goes away.
+(sleep 4; rmmod bhtruth) &
+bh-telemetry record -o /out/gone.parquet --interval 47ms --duration 7s 2> /out/gone.log
+insmod /modules/bhtruth.ko
 reload powercap=0
 doctor perf-only
 bh-telemetry record -o /out/perf-47.parquet --interval 47ms --duration 12s
 bh-telemetry record -o /out/perf-10.parquet --interval 10ms --duration 8s
-for f in /out/*.parquet; do bh-telemetry summary $f > ${f%.parquet}.summary 2>&1; done
