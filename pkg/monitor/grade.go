@@ -129,12 +129,12 @@ func (d *graded) forget(before int64) {
 	d.samples = slices.Delete(d.samples, 0, max(min(keep, len(d.samples)-2), 0))
 }
 
-// part grades what there is since the part before; of an edge only the bound counts.
+// part grades what there is since the part before; of an edge only the bound counts, or why there is none.
 func (d *graded) part(end int64, edge bool) {
 	last := d.samples[len(d.samples)-1]
 	kind, _, _ := strings.Cut(last.Device, ":")
 	r := energy.Of(d.samples, energy.Window{Start: d.start, End: end, Iterations: 1, Device: record.Device(kind), Source: last.Source})
-	if !edge || r.Joules == nil {
+	if !edge || r.Error == nil {
 		d.grade.Grade = worse(d.grade.Grade, r.Grade)
 		for _, reason := range r.Reasons {
 			if !slices.Contains(d.grade.Reasons, reason) {
@@ -193,7 +193,7 @@ func (g *Grade) loose(j units.Joules) bool {
 	if g.open || slices.Contains(g.Reasons, energy.PowerOnly) {
 		limit /= 2
 	}
-	return g.ErrorJ == nil || *g.ErrorJ > limit
+	return g.ErrorJ != nil && *g.ErrorJ > limit // without one, a reason says so
 }
 
 // Finish grades what is left and returns the grade of a device.

@@ -154,6 +154,24 @@ func TestIdleTimeIsNotGraded(t *testing.T) {
 	}
 }
 
+// Power that never changes is that of a sensor that stands still, or of a meter that was made up: there is no bound on it.
+func TestPowerThatStandsStill(t *testing.T) {
+	for swing, want := range map[float64]record.Grade{0: record.GradeC, 0.05: record.GradeB} {
+		m, g := New(), NewGrader()
+		for i := range 300 {
+			s := at(time.Duration(i)*50*time.Millisecond, "meter", "meter:x")
+			s.PowerW = units.Ptr(units.Watts(12 + swing*float64(i%5)))
+			m.Add(s)
+			g.Add(&s)
+		}
+		d := Summarize(m, g).Devices[0]
+		if still := swing == 0; d.Grade.Grade != want || (d.ErrorJ == nil) != still || slices.Contains(d.Grade.Reasons, energy.Unchanged) != still ||
+			slices.Contains(d.Grade.Reasons, energy.ErrorBound) {
+			t.Errorf("%v: saw %s J ± %s, %v, want %s", swing, units.G4Ptr(d.EnergyJ), units.G4Ptr(d.ErrorJ), d.Grade, want)
+		}
+	}
+}
+
 // An estimate that stopped for a while stays one, and without energy there is nothing to grade.
 func TestGradeWithoutEnergy(t *testing.T) {
 	m, g := New(), NewGrader()
@@ -328,25 +346,26 @@ func TestPeakOfASpike(t *testing.T) {
 	}
 }
 
-// A bound that is wide for the energy of the whole recording leaves no better grade than C: of a counter that stood still before
-// the end, where nothing was seen behind it.
+// A bound that is wide for the energy of the whole recording leaves no better grade than C, though it is of the ends alone: of
+// a counter that is renewed every 300 ms, where the power steps between 20 W and 100 W.
 func TestWideBound(t *testing.T) {
-	for stopped, want := range map[time.Duration]record.Grade{0: record.GradeB, 800 * time.Millisecond: record.GradeC} {
+	for every, want := range map[int]record.Grade{1: record.GradeB, 30: record.GradeC} {
 		m, g := New(), NewGrader()
-		joules := 0.0
+		drawn, shown := 0.0, 0.0
 		for i := range 401 {
-			s := at(time.Duration(i)*10*time.Millisecond, "hwmon", "gpu:0")
-			s.EnergyCounterJoules = units.Ptr(units.Joules(joules))
-			if time.Duration(i)*10*time.Millisecond < 4*time.Second-stopped {
-				joules += []float64{0.2, 1}[i/5%2] // 20 W and 100 W
+			if i%every == 0 {
+				shown = drawn
 			}
+			drawn += []float64{0.2, 1}[i/21%2]
+			s := at(time.Duration(i)*10*time.Millisecond, "hwmon", "gpu:0")
+			s.EnergyCounterJoules = units.Ptr(units.Joules(shown))
 			m.Add(s)
 			g.Add(&s)
 		}
 		d := Summarize(m, g).Devices[0]
 		wide := d.ErrorJ == nil || *d.ErrorJ > energy.MaxBound/2**d.EnergyJ
-		if d.Grade.Grade != want || wide != (want == record.GradeC) || slices.Contains(d.Grade.Reasons, energy.ErrorBound) != wide {
-			t.Errorf("stopped for %v: saw %s J ± %s, %v, want %s", stopped, units.G4Ptr(d.EnergyJ), units.G4Ptr(d.ErrorJ), d.Grade, want)
+		if d.Grade.Grade != want || d.ErrorJ == nil || wide != (want == record.GradeC) || slices.Contains(d.Grade.Reasons, energy.ErrorBound) != wide {
+			t.Errorf("every %d: saw %s J ± %s, %v, want %s", every, units.G4Ptr(d.EnergyJ), units.G4Ptr(d.ErrorJ), d.Grade, want)
 		}
 	}
 }
