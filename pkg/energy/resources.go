@@ -64,13 +64,11 @@ func (d *device) readings() series {
 	case len(d.average) > 0:
 		return d.average
 	}
-	line := changes(d.counter, d.counterPeriod)
 	var out series
-	for i, last := 1, 0; i < len(line); i++ {
-		a, b := line[last], line[i]
-		if span := b.mid() - a.mid(); span > 0 && span >= steps/2*max(a.hi-a.lo, b.hi-b.lo) {
-			out = append(out, point{a.mid() + span/2, max(b.v-a.v, 0) / (float64(span) / 1e9)})
-			last = i
+	rises := Steps{period: d.counterPeriod}
+	for _, p := range d.counter {
+		if at, power, ok := rises.Add(p.ts, units.Joules(p.v), nil); ok {
+			out = append(out, point{at, float64(power)})
 		}
 	}
 	return out

@@ -30,30 +30,3 @@ func TestStepsShowASpike(t *testing.T) {
 		}
 	}
 }
-
-// The power of steps is that of a window's peak, whatever the readings.
-func TestStepsAgreeWithThePeak(t *testing.T) {
-	wave := func(s float64) float64 { return 50*s + 5*math.Sin(3*s) }
-	renewed := func(s float64) float64 { return wave(math.Floor(s*10) / 10) }
-	for name, counter := range map[string]func(float64) float64{"smooth": wave, "renewed every 100 ms": renewed} {
-		d := newDevice(sensor{"nvml", "gpu:0"})
-		steps := StepsOf("nvml")
-		var got series
-		for at := int64(0); at <= 20_000*ms; at += 47 * ms {
-			s := reading("nvml", "gpu:0", at, untold(counter))
-			d.add(&s)
-			if at, p, ok := steps.Add(s.TSUnixNS, *s.EnergyCounterJoules, s.CounterUpdateNS); ok {
-				got = append(got, point{at, float64(p)})
-			}
-		}
-		want := d.readings()
-		if len(got) == 0 || len(got) != len(want) {
-			t.Fatalf("%s: saw %d steps, want %d", name, len(got), len(want))
-		}
-		for i := range got {
-			if got[i].ts != want[i].ts || math.Abs(got[i].v-want[i].v) > 1e-9 {
-				t.Fatalf("%s: step %d: saw %v, want %v", name, i, got[i], want[i])
-			}
-		}
-	}
-}
