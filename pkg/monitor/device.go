@@ -26,7 +26,7 @@ type Device struct {
 	StoppedS  float64 `json:"stopped_s"` // of that, how long before the recorder's last row the readings ended for good
 
 	// Of the span; of a recording in which nothing but idle windows is, there is none.
-	EnergyJ    *units.Joules `json:"energy_joules"`            // the counter's rise, else integrated power
+	EnergyJ    *units.Joules `json:"energy_joules"`            // the counter's rise, else integrated power, else the device's own means integrated
 	Method     Method        `json:"energy_method"`            // which of them
 	Integrated *units.Joules `json:"energy_integrated_joules"` // power integrated, beside a counter
 	MarginalJ  *units.Joules `json:"energy_marginal_joules"`   // energy less what idle power comes to in the same time
@@ -58,6 +58,7 @@ type Method string
 const (
 	Counter    Method = "counter"
 	Integrated Method = "integrated"
+	Averaged   Method = "averaged" // the device's own means integrated, whose edges are smeared over their span
 )
 
 // tellsThrottling is the source of which an empty throttle means that the device is not slowed down. Others have nothing to say
@@ -82,6 +83,7 @@ type device struct {
 	gaps           int64
 	restarts       int // of the recorder, until the sample before
 	counter, power meter
+	average        meter
 	steps          steps
 	fromCounter    *units.Watts
 	rises          energy.Steps
@@ -94,37 +96,11 @@ type device struct {
 	throttled      time.Duration
 }
 
-// moment is one reading.
-type moment struct {
-	ts    int64
-	value float64
-}
-
-// meter adds up energy between readings.
-type meter struct {
-	n         int64
-	before    moment
-	idle      bool      // whether the time after it is marked idle
-	all, idly stretch   // all energy, and that of the time marked idle
-	rests     []stretch // that of each stretch marked idle
-	fell      bool      // it is a counter that was set back
-
-	busy   int  // parts in a row that are not marked idle
-	after  bool // the part before them was
-	worked bool // not all that is not marked idle is the moment before the first mark or behind the last
-}
-
 // steps takes power from a counter.
 type steps struct {
 	from  moment
 	begun bool
 	idle  bool // part of the span is marked idle
-}
-
-// stretch is energy over some time.
-type stretch struct {
-	time   time.Duration
-	joules float64
 }
 
 // mean is a mean of readings.
@@ -158,9 +134,10 @@ func (d *device) add(s *record.Sample, idle bool, restarts, rests int) {
 		d.counter.add(now, idle, rests, func(a, b moment) float64 { return b.value - a.value })
 	}
 	if s.PowerW != nil {
-		d.power.add(moment{s.TSUnixNS, float64(*s.PowerW)}, idle, rests, func(a, b moment) float64 {
-			return (a.value + b.value) / 2 * time.Duration(b.ts-a.ts).Seconds()
-		})
+		d.power.add(moment{s.TSUnixNS, float64(*s.PowerW)}, idle, rests, trapezoid)
+	}
+	if s.PowerAvgW != nil {
+		d.average.add(moment{s.TSUnixNS, float64(*s.PowerAvgW)}, idle, rests, trapezoid)
 	}
 	d.keep(s, idle)
 }
@@ -186,55 +163,6 @@ func (d *device) cover(s *record.Sample) {
 		d.throttle[reason] += dt.Seconds()
 	}
 }
-
-// add takes a reading in; between is the energy from one to the next. It counts nothing over a gap, nor where a counter
-// falls, as it does where another recording begins.
-func (m *meter) add(now moment, idle bool, rests int, between func(a, b moment) float64) {
-	before, wasIdle, gap := m.before, m.idle, m.gap(now)
-	m.n++
-	m.before, m.idle = now, idle
-	if m.n == 1 {
-		return
-	}
-	part := stretch{time.Duration(now.ts - before.ts), between(before, now)}
-	if part.time <= 0 || part.joules < 0 || gap {
-		return
-	}
-	m.all.add(part)
-	if wasIdle {
-		m.rest(rests, part)
-		m.busy, m.after = 0, true
-		return
-	}
-	m.busy++
-	m.worked = m.worked || m.busy > 1 || m.after && idle
-}
-
-// gap reports whether readings were missing before the one that is now.
-func (m *meter) gap(now moment) bool {
-	return m.n > 1 && time.Duration(now.ts-m.before.ts) > gapAfter(m.all.time/time.Duration(m.n-1))
-}
-
-// rest adds a part of the last of so many stretches that are marked idle.
-func (m *meter) rest(rests int, part stretch) {
-	m.idly.add(part)
-	for len(m.rests) < rests {
-		m.rests = append(m.rests, stretch{})
-	}
-	m.rests[rests-1].add(part)
-}
-
-// unmarked is the energy of the time that is not marked idle.
-func (m *meter) unmarked() stretch {
-	return stretch{m.all.time - m.idly.time, m.all.joules - m.idly.joules}
-}
-
-func (s *stretch) add(part stretch) {
-	s.time += part.time
-	s.joules += part.joules
-}
-
-func (s stretch) watts() units.Watts { return units.Joules(s.joules).Over(s.time) }
 
 // counterPower takes power from the counter where enough time has passed, before the counter takes the reading in. again says
 // that another recording begins.
@@ -330,22 +258,13 @@ func (d *device) figures(rests rests, end int64) Device {
 		}
 	case d.power.all.time > 0:
 		m, f.Method = &d.power, Integrated
+	case d.average.all.time > 0:
+		m, f.Method = &d.average, Averaged
 	default:
 		return f
 	}
 	f.energy(m, rests)
 	return f
-}
-
-// unbelieved is why a counter that rose so far is none, "" where it is one.
-func (m *meter) unbelieved() string {
-	switch {
-	case m.fell:
-		return energy.CounterReset
-	case m.all.time > 0 && m.all.joules == 0:
-		return energy.Stuck
-	}
-	return ""
 }
 
 // stopped is how long before the end the readings stopped, 0 where they did not. Those of processes end with the processes.

@@ -172,14 +172,17 @@ func TestPowerThatStandsStill(t *testing.T) {
 	}
 }
 
-// An estimate that stopped for a while stays one, and without energy there is nothing to grade.
-func TestGradeWithoutEnergy(t *testing.T) {
+// An estimate that stopped for a while stays one; energy of a device's own means is graded as package energy does; and
+// without energy there is nothing to grade.
+func TestGradeOfWhatIsLessThanACounter(t *testing.T) {
 	m, g := New(), NewGrader()
 	for now := time.Duration(0); now < 60*time.Second; now += 100 * time.Millisecond {
 		estimate, average := at(now, record.SourceCPUEstimate, "cpu"), at(now, "nvml", "gpu:0")
 		estimate.PowerW, average.PowerAvgW = units.Ptr(units.Watts(7)), units.Ptr(units.Watts(100))
 		average.PowerAvgNS = units.Ptr(int64(time.Second))
-		samples := []record.Sample{estimate, average}
+		none := at(now, "nvml", "gpu:1")
+		none.TempC = units.Ptr(units.Celsius(40))
+		samples := []record.Sample{estimate, average, none}
 		if now > 10*time.Second && now < 35*time.Second {
 			samples = samples[1:]
 		}
@@ -189,10 +192,15 @@ func TestGradeWithoutEnergy(t *testing.T) {
 		}
 	}
 	devices := Summarize(m, g).Devices
-	if d := devices[0]; d.EnergyJ != nil || d.Grade.Grade != "" || d.ErrorJ != nil || *d.PeakW != 100 {
-		t.Errorf("averages: saw %s J ± %s, grade %q", units.G4Ptr(d.EnergyJ), units.G4Ptr(d.ErrorJ), d.Grade.Grade)
+	d := devices[0]
+	near(t, "averages", d.EnergyJ, 5990)
+	if d.Method != Averaged || d.Grade.Grade != record.GradeC || !slices.Contains(d.Grade.Reasons, energy.Unchanged) || d.ErrorJ != nil || *d.PeakW != 100 {
+		t.Errorf("averages: saw ± %s, grade %q %v by %s", units.G4Ptr(d.ErrorJ), d.Grade.Grade, d.Grade.Reasons, d.Method)
 	}
-	if d := devices[1]; d.Grade.Grade != record.GradeD || len(d.Grade.Reasons) < 2 || d.Grade.Reasons[0] != energy.Estimated {
+	if d := devices[1]; d.Name != "gpu:1" || d.EnergyJ != nil || d.Grade.Grade != "" || d.ErrorJ != nil {
+		t.Errorf("temperature alone: saw %s J of %s, grade %q", units.G4Ptr(d.EnergyJ), d.Name, d.Grade.Grade)
+	}
+	if d := devices[2]; d.Grade.Grade != record.GradeD || len(d.Grade.Reasons) < 2 || d.Grade.Reasons[0] != energy.Estimated {
 		t.Errorf("estimate: saw grade %s, %v", d.Grade.Grade, d.Grade.Reasons)
 	}
 }
