@@ -210,8 +210,8 @@ func (e *energy) judge(all, group []*device, w Window, class record.Device) {
 	e.grade = gradeOf(e.reasons)
 }
 
-// severalGPUs reports whether power of more than one GPU is read. Each source numbers its own, so that two of one number
-// are two GPUs.
+// severalGPUs reports whether power of more than one GPU is read. Sources read GPUs of different makers, so that two of one
+// number, as of two recorders, are two GPUs.
 func severalGPUs(all []*device) bool {
 	n := 0
 	for _, d := range all {

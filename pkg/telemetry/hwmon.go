@@ -39,6 +39,7 @@ type hwmon struct {
 var (
 	_ Source   = (*hwmon)(nil)
 	_ Resolver = (*hwmon)(nil)
+	_ prompter = (*hwmon)(nil)
 )
 
 // hwmonChannel is one sensor. A file that it lacks is nil.
@@ -115,6 +116,15 @@ func (c *hwmonChannel) sample(now time.Time, s *record.Sample) (ok bool, err err
 		get(g.memClock, func(hz float64) { s.MemClockMHz = units.Ptr(units.Megahertz(hz / 1e6)) })
 	}
 	return ok, errors.Join(errs...)
+}
+
+// prompt implements prompter. A chip that is dear to read stays at its pace, as the edge of a window would wait for it.
+func (h *hwmon) prompt() {
+	for _, c := range h.channels {
+		if c.pace.span < slowEvery {
+			c.pace.last, c.slow.last = time.Time{}, time.Time{}
+		}
+	}
 }
 
 // Name implements Source.

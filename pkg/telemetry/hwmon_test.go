@@ -92,6 +92,11 @@ func testHwmonPace(t *testing.T, src Source, tree fstest.MapFS) {
 	if s := byDevice(t, read(t, src, epoch.Add(time.Second)))["gpu:1"]; s.UtilPct == nil {
 		t.Errorf("after a second: saw %+v, want utilisation", s)
 	}
+	src.(prompter).prompt()
+	got = byDevice(t, read(t, src, epoch.Add(time.Second+time.Millisecond)))
+	if s := got["gpu:1"]; len(got) != 8 || s.PowerW == nil || s.UtilPct == nil {
+		t.Errorf("on demand, a millisecond later: saw %d devices, %+v, want all of all", len(got), s)
+	}
 	resolution := src.(Resolver).Resolution()
 	if r := resolution["gpu:1"]; r != (Resolution{Power: hwmonEvery}) {
 		t.Errorf("gpu:1: saw resolution %+v", r)
@@ -199,5 +204,10 @@ func TestHwmonDear(t *testing.T) {
 	got := byDevice(t, read(t, src, epoch.Add(500*time.Millisecond)))
 	if _, dear := got["board:ina226/power1"]; dear || len(got) != 7 {
 		t.Errorf("after half a second: saw %d devices, the dear one %t, want the others", len(got), dear)
+	}
+	src.(prompter).prompt()
+	got = byDevice(t, read(t, src, epoch.Add(501*time.Millisecond)))
+	if _, dear := got["board:ina226/power1"]; dear || len(got) != 7 {
+		t.Errorf("on demand: saw %d devices, the dear one %t, want the others", len(got), dear)
 	}
 }
