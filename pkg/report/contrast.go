@@ -43,18 +43,15 @@ func (d *data) within(label, other string, col costColumn) contrast {
 	return c
 }
 
-// sureness says whether the first of a ranking is separated from the second, by the test over all pairs; nothing for a ranking
-// of one.
+// sureness says whom the first of a ranking is separated from, by the tests of all pairs; nothing for a ranking of one.
 func (d *data) sureness(order []ranked, col costColumn, highestFirst bool) []Block {
 	if len(order) < 2 {
 		return nil
 	}
-	first, second := order[0].label, order[1].label
-	tested := word(firstDoubt(d.costTests(col, highestFirst), order))
-	line := prose("How sure the first place is: %s is %s.", strong(first), tested)
-	if c := d.within(second, first, col); c.low.known() && c.high.known() {
-		line = prose("How sure the first place is: %s is %s. Within cells, %s has %s times its value (95% interval %s to %s, of this pair alone).",
-			strong(first), tested, strong(second), c.ratio.span(), c.low.span(), c.high.span())
+	line := prose("How sure the first place is: %s is %s.", strong(order[0].label), word(firstDoubt(d.costTests(col, highestFirst), order)))
+	var labels []string
+	for _, r := range order {
+		labels = append(labels, r.label)
 	}
-	return []Block{Paragraph{d.onEnergy(line, of("", first, second))}}
+	return []Block{Paragraph{d.onEnergy(line, of("", labels...))}}
 }

@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/banterhearts/bh/pkg/compare"
 	"github.com/banterhearts/bh/pkg/record"
 )
 
@@ -136,7 +135,7 @@ func (d *data) costFindings() []Line {
 			line = append(line, d.costInterval(best.label, mode)...)
 			line = append(line, prose("; worst%s %s, %s USD", word(amongComplete(order)), strong(worst.label), worst.span())...)
 			line = append(line, d.costInterval(worst.label, mode)...)
-			line = append(line, prose(", a factor of %s (%s).", worst.over(best.number, "worst over best").span(), word(d.costDoubt(mode, best.label, worst.label)))...)
+			line = append(line, prose(", a factor of %s. The best is %s.", worst.over(best.number, "worst over best").span(), word(d.costDoubt(mode, order)))...)
 			lines = append(lines, d.onCost(line, of(mode, best.label, worst.label)))
 		}
 	}
@@ -190,14 +189,6 @@ func (d *data) cleanFindings() []Line {
 	}
 }
 
-// firstDoubt says how sure the first place of a ranking is.
-func firstDoubt(tests []pairTest, order []ranked) string {
-	if len(order) == 1 {
-		return "the only backend with a figure"
-	}
-	return doubt(tests, order[0].label, order[1].label)
-}
-
 // providerFindings are the cheapest provider and backend of each mode.
 func (d *data) providerFindings() []Line {
 	var lines []Line
@@ -242,8 +233,7 @@ func (d *data) latencyFindings() []Line {
 		}
 		line := prose("Best latency, %s: %s, %s ms, mean across scenarios", code(string(mode)), strong(order[0].label), order[0].span())
 		if len(order) > 1 {
-			_, words := d.withinDoubt(mode, compare.LatencyMS, "", order[0].label, order[1].label)
-			line = append(line, prose(" (%s)", word(words))...)
+			line = append(line, prose(" (%s)", word(standingWords(d.latencyStandings(mode, order))))...)
 		}
 		lines = append(lines, append(line, word(".")))
 	}

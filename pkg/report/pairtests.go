@@ -94,28 +94,32 @@ func (a measuredBy) against(b measuredBy) pairTest {
 	return t
 }
 
-// doubt says what the tests have about the first of a ranking and another of it.
-func doubt(tests []pairTest, first, other string) string {
+// standingIn is what the tests have about the first of a ranking and another of it.
+func standingIn(tests []pairTest, first, other string) standing {
+	s := standing{other: other, adjusted: "Holm", better: "lower"}
 	for _, t := range tests {
 		if t.a != first && t.b != first || t.a != other && t.b != other {
 			continue
 		}
 		if t.pHolm == nil {
-			return fmt.Sprintf("not tested against %s within %ss: %s", other, t.unit, t.absent)
+			s.absent = fmt.Sprintf(" within %ss: %s", t.unit, t.absent)
+			return s
 		}
-		firstBefore := (*t.ratio < 1) == (t.a == first)
-		words := testWords(judged(t.significant, firstBefore != t.firstIsHighest), other, t.cells, t.unit, *t.pHolm)
-		if t.estimated {
-			words += ", by an estimated power"
+		if t.firstIsHighest {
+			s.better = "higher"
 		}
-		return words
+		firstLower := (*t.ratio < 1) == (t.a == first)
+		s.opinion, s.p = judged(t.significant, firstLower != t.firstIsHighest), *t.pHolm
+		s.within, s.estimated = " within "+count(int64(t.cells), t.unit), t.estimated
+		return s
 	}
-	return "not tested against " + other
+	return s
 }
 
-// testWords is the outcome of a test within cells.
-func testWords(o opinion, other string, cells int, unit string, pHolm float64) string {
-	return fmt.Sprintf("%s within %s, p = %.2g after Holm", o.words(other), count(int64(cells), unit), pHolm)
+// firstDoubt says how sure the first place of a ranking is. The p values are adjusted for all pairs and not only for those of
+// the first: who is first was picked by the same data, and so the same pair has one p value whoever is.
+func firstDoubt(tests []pairTest, order []ranked) string {
+	return standingWords(against(order, func(first, other string) standing { return standingIn(tests, first, other) }))
 }
 
 // energyTests compares the backends of a mode by energy per token within scenarios.
@@ -131,16 +135,26 @@ func (d *data) energyTests(mode record.Mode) []pairTest {
 	return d.pairTests(list, "scenario", true)
 }
 
-// energyDoubt says how sure it is that the first takes less energy per token than another. Where power is an estimate, energy
-// is time by another name, and the test of the latencies is the one that speaks.
-func (d *data) energyDoubt(mode record.Mode, first, other string) string {
-	for _, label := range []string{first, other} {
-		if d.resourceMean(d.group(label, mode), resPerToken).estimated {
-			_, words := d.withinDoubt(mode, compare.LatencyMS, "", first, other)
-			return "power is an estimate, so that the latencies decide: " + words
+// energyDoubt says how sure it is that the first of an order takes the least energy per token. Where power is an estimate,
+// energy is time by another name, and the test of the latencies is the one that speaks.
+func (d *data) energyDoubt(mode record.Mode, order []ranked) string {
+	tests := d.energyTests(mode)
+	var measured, timed []standing
+	for _, r := range order[1:] {
+		if order[0].estimated || r.estimated {
+			timed = append(timed, d.statsStanding(mode, compare.LatencyMS, "", order[0].label, r.label))
+		} else {
+			measured = append(measured, standingIn(tests, order[0].label, r.label))
 		}
 	}
-	return doubt(d.energyTests(mode), first, other)
+	const decide = "power is an estimate, so that the latencies decide: "
+	switch {
+	case len(timed) == 0:
+		return standingWords(measured)
+	case len(measured) == 0:
+		return decide + standingWords(timed)
+	}
+	return standingWords(measured) + "; of the others " + decide + standingWords(timed)
 }
 
 // costTests compares the backends by a column of costs that has no price in it, within modes and scenarios.

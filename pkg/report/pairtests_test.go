@@ -35,16 +35,16 @@ func scenarioRuns(factors [3]float64, grade record.Grade) []record.Run {
 // TestSummaryOfEnergyRestsOnTheTest: the summary says of a factor between two energies what section 5 tests, however far their
 // intervals are apart.
 func TestSummaryOfEnergyRestsOnTheTest(t *testing.T) {
-	const open, sure = "not separated from b within 3 scenarios, p = 0.19 after Holm", "(separated from b within 3 scenarios, p = 0.00"
+	const open, sure = "not separated from b within 3 scenarios, p = 0.19 after Holm", "separated from b within 3 scenarios, p = 0.00"
 	for _, c := range []struct {
 		factors [3]float64
 		grade   record.Grade
 		want    string
 		section string // of the table of energy
 	}{
-		{[3]float64{1.1, 2, 4}, record.GradeB, "(" + open, "no"},
+		{[3]float64{1.1, 2, 4}, record.GradeB, open, "no"},
 		{[3]float64{2, 2.1, 2.2}, record.GradeB, sure, "yes"},
-		{[3]float64{1.1, 2, 4}, record.GradeD, "(power is an estimate, so that the latencies decide: " + open, "not tested: power is an estimate, see latency"},
+		{[3]float64{1.1, 2, 4}, record.GradeD, "power is an estimate, so that the latencies decide: " + open, "not tested: power is an estimate, see latency"},
 	} {
 		in := resourcesOf(t, scenarioRuns(c.factors, c.grade))
 		d := newData(in)
@@ -107,17 +107,21 @@ func TestPairTests(t *testing.T) {
 		}
 		k++
 	}
-	if got := doubt(list, "a", "c"); !strings.HasPrefix(got, "separated from c within 3 scenarios, p = ") {
+	said := func(first, other string) string { return standingWords([]standing{standingIn(list, first, other)}) }
+	if got := said("a", "c"); !strings.HasPrefix(got, "separated from c within 3 scenarios, p = ") {
 		t.Errorf("saw %q", got)
 	}
-	if got := doubt(list, "c", "a"); !strings.HasPrefix(got, "a is the lower one within 3 scenarios, p = ") {
+	if got := said("c", "a"); !strings.HasPrefix(got, "a is the lower one within 3 scenarios, p = ") {
 		t.Errorf("saw %q", got)
 	}
 	list[1].firstIsHighest = true
-	if got := doubt(list, "c", "a"); !strings.HasPrefix(got, "separated from a within") {
+	if got := said("c", "a"); !strings.HasPrefix(got, "separated from a within") {
 		t.Errorf("ranked by the highest: saw %q", got)
 	}
-	if got := doubt(list, "a", "x"); got != "not tested against x" {
+	if got := said("a", "c"); !strings.HasPrefix(got, "c is the higher one within") {
+		t.Errorf("ranked by the highest: saw %q", got)
+	}
+	if got := said("a", "x"); got != "not tested against x" {
 		t.Errorf("saw %q", got)
 	}
 }

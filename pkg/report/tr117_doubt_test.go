@@ -56,7 +56,7 @@ func TestHeadlineIsWithinScenarios(t *testing.T) {
 		{func() { within.PHolm, within.Absent, within.Significant = p(0.2), "", false }, "not separated from b within 7 scenarios, p = 0.2 after Holm; the test over all runs, by the means of 5 sessions, says otherwise: separated from b, p = 0.001 after Bonferroni"},
 	} {
 		c.change()
-		if got := set().latencyDoubt(record.Prefill, "a", "b"); got != c.want {
+		if got := set().latencyDoubt(record.Prefill, []ranked{{label: "a"}, {label: "b"}}); got != c.want {
 			t.Errorf("got %q, want %q", got, c.want)
 		}
 	}
@@ -97,7 +97,7 @@ func TestApartIsNoTest(t *testing.T) {
 			Runs: &compare.RunAnalysis{Backends: []compare.BackendRuns{
 				{Backend: "a", Mode: record.Prefill, Metrics: []compare.Distribution{{Metric: compare.LatencyMS, P50Upper: p(2)}}},
 				{Backend: "b", Mode: record.Prefill, Metrics: []compare.Distribution{{Metric: compare.LatencyMS, P50Lower: p(3)}}}}}}}}
-		return d.medianDoubt(record.Prefill, "a", "b")
+		return d.medianDoubt(record.Prefill, []ranked{{label: "a"}, {label: "b"}})
 	}
 	const apart = "its 95% interval is apart from that of b"
 	if got, want := said(), apart+", which is no test; by mean latency not separated from b within 7 scenarios, p = 0.2 after Holm"; got != want {

@@ -26,19 +26,20 @@ type criterion struct {
 
 // criteria are the lines of the decision matrix in a mode.
 func (d *data) criteria(mode record.Mode) []criterion {
+	described := func(record.Mode, []ranked) string { return "a description, not tested" }
 	list := []criterion{
-		d.criterion("Lowest mean latency", "ms", d.rankRuns(mode, byMean, ""), func(a, b string) string { return d.latencyDoubt(mode, a, b) }),
-		d.criterion("Lowest cost", "USD per 1M tokens", d.rankMode(mode, costTotal, true), func(a, b string) string { return d.costDoubt(mode, a, b) }).on(d.chargedGrade(mode)),
-		d.criterion("Best median latency", "ms", d.rankRuns(mode, byP50, ""), func(a, b string) string { return d.medianDoubt(mode, a, b) }),
-		d.criterion("Lowest p95 latency", "ms", d.rankRuns(mode, byP95, ""), func(string, string) string { return "a description, not tested" }),
-		d.criterion("Most consistent", "% within a scenario", d.rankRuns(mode, byCV, ""), func(string, string) string { return "a description, not tested" }),
-		d.criterion("CPU only, lowest mean latency", "ms", d.rankRuns(mode, byMean, record.CPU), func(a, b string) string { return d.latencyDoubt(mode, a, b) }),
+		d.criterion(mode, "Lowest mean latency", "ms", d.rankRuns(mode, byMean, ""), d.latencyDoubt),
+		d.criterion(mode, "Lowest cost", "USD per 1M tokens", d.rankMode(mode, costTotal, true), d.costDoubt).on(d.chargedGrade(mode)),
+		d.criterion(mode, "Best median latency", "ms", d.rankRuns(mode, byP50, ""), d.medianDoubt),
+		d.criterion(mode, "Lowest p95 latency", "ms", d.rankRuns(mode, byP95, ""), described),
+		d.criterion(mode, "Most consistent", "% within a scenario", d.rankRuns(mode, byCV, ""), described),
+		d.criterion(mode, "CPU only, lowest mean latency", "ms", d.rankRuns(mode, byMean, record.CPU), d.latencyDoubt),
 	}
 	return append(list, d.multiModel(mode))
 }
 
 // criterion is one line from a ranking.
-func (d *data) criterion(name, unit string, order []ranked, doubt func(first, next string) string) criterion {
+func (d *data) criterion(mode record.Mode, name, unit string, order []ranked, doubt func(record.Mode, []ranked) string) criterion {
 	c := criterion{name: name, unit: unit}
 	if len(order) == 0 {
 		c.doubt = "no such backend has a figure."
@@ -50,7 +51,7 @@ func (d *data) criterion(name, unit string, order []ranked, doubt func(first, ne
 		return c
 	}
 	c.next, c.other = order[1].label, order[1].number
-	c.doubt = doubt(c.leader, c.next)
+	c.doubt = doubt(mode, order)
 	return c
 }
 
@@ -70,30 +71,49 @@ func (d *data) chargedGrade(mode record.Mode) string {
 	return d.gradesOf(of(mode)).brief()
 }
 
-// medianDoubt says whether the intervals of two medians are apart.
-func (d *data) medianDoubt(mode record.Mode, first, next string) string {
-	var a, b *compare.Distribution
-	for i := range d.singleRuns().Backends {
-		g := &d.singleRuns().Backends[i]
+// medianDoubt says whose median has an interval apart from that of the first of an order.
+func (d *data) medianDoubt(mode record.Mode, order []ranked) string {
+	first := d.latencies(mode, order[0].label)
+	var without, apart, overlapping []string
+	var disputed []standing
+	for _, r := range order[1:] {
+		other := d.latencies(mode, r.label)
 		switch {
-		case g.Mode != mode:
-		case g.Backend == first:
-			a = g.Metric(compare.LatencyMS)
-		case g.Backend == next:
-			b = g.Metric(compare.LatencyMS)
+		case first == nil || other == nil || first.P50Upper == nil || other.P50Lower == nil:
+			without = append(without, r.label)
+		case *first.P50Upper < *other.P50Lower:
+			apart = append(apart, r.label)
+			if s := d.statsStanding(mode, compare.LatencyMS, "", order[0].label, r.label); s.opinion == open || s.opinion == reversed {
+				disputed = append(disputed, s)
+			}
+		default:
+			overlapping = append(overlapping, r.label)
 		}
 	}
-	switch {
-	case a == nil || b == nil || a.P50Upper == nil || b.P50Lower == nil:
-		return "without an interval to tell it from " + next
-	case *a.P50Upper < *b.P50Lower:
-		apart := "its 95% interval is apart from that of " + next
-		if o, words := d.withinDoubt(mode, compare.LatencyMS, "", first, next); o == open || o == reversed {
-			apart += ", which is no test; by mean latency " + words
+	var parts []string
+	for _, p := range []struct {
+		words  string
+		labels []string
+	}{{"its 95% interval overlaps that of ", overlapping}, {"without an interval to tell it from ", without}, {"its 95% interval is apart from that of ", apart}} {
+		if len(p.labels) > 0 {
+			parts = append(parts, p.words+strings.Join(p.labels, ", "))
 		}
-		return apart
 	}
-	return "its 95% interval overlaps that of " + next
+	words := strings.Join(parts, "; ")
+	if len(disputed) > 0 {
+		words += ", which is no test; by mean latency " + standingWords(disputed)
+	}
+	return words
+}
+
+// latencies are those of a backend's runs in a mode.
+func (d *data) latencies(mode record.Mode, label string) *compare.Distribution {
+	for i := range d.singleRuns().Backends {
+		if b := &d.singleRuns().Backends[i]; b.Mode == mode && b.Backend == label {
+			return b.Metric(compare.LatencyMS)
+		}
+	}
+	return nil
 }
 
 // multiModel is who ran more than one model, where the data have more than one.

@@ -82,8 +82,8 @@ func (d *data) energyFinding(mode record.Mode) Line {
 	line = append(line, intervalWords(low, high)...)
 	if len(order) > 1 {
 		end := last(order)
-		line = append(line, prose("; highest%s %s, %s J, a factor of %s (%s)", word(amongComplete(order)), strong(end.label), end.span(),
-			end.over(order[0].number, "highest over lowest").span(), word(d.energyDoubt(mode, order[0].label, end.label)))...)
+		line = append(line, prose("; highest%s %s, %s J, a factor of %s (the lowest is %s)", word(amongComplete(order)), strong(end.label), end.span(),
+			end.over(order[0].number, "highest over lowest").span(), word(d.energyDoubt(mode, order)))...)
 	}
 	return append(line, prose(". %s.", grades)...)
 }

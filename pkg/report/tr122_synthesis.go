@@ -70,7 +70,7 @@ func (d *data) leastEnergyAnswer() Line {
 	var parts []Line
 	for _, mode := range d.measuredModes() {
 		if order := d.rankResource(mode, resPerToken); len(order) > 0 {
-			parts = append(parts, prose("%s in %s at %s J per token%s", strong(order[0].label), code(string(mode)), order[0].span(), word(d.nextInEnergy(order, mode))))
+			parts = append(parts, prose("%s in %s at %s J per token%s", strong(order[0].label), code(string(mode)), order[0].span(), word(d.sureOfLeast(order, mode))))
 		}
 	}
 	if len(parts) == 0 {
@@ -79,12 +79,12 @@ func (d *data) leastEnergyAnswer() Line {
 	return append(joined(phrase("Least energy: "), parts, "; "), word(". "+d.gradeWords("")))
 }
 
-// nextInEnergy says whether the least is told apart from the next.
-func (d *data) nextInEnergy(order []ranked, mode record.Mode) string {
+// sureOfLeast says whether the least is told apart from the others.
+func (d *data) sureOfLeast(order []ranked, mode record.Mode) string {
 	if len(order) < 2 {
 		return ""
 	}
-	return " (" + d.energyDoubt(mode, order[0].label, order[1].label) + ")"
+	return " (" + d.energyDoubt(mode, order) + ")"
 }
 
 func (d *data) drawAnswer() Line {
