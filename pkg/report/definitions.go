@@ -38,8 +38,8 @@ func definitions(d *data) []Block {
 		prose("%s of a run: %s", strong("latency"), word(d.latencyWords())),
 		prose("%s of a cell: total tokens over total time (estimator ratio)%s", strong("throughput"), word(d.estimatorWords())),
 		prose("%s of a run: mean over its window on the device that did the work, the GPU for GPU backends and the CPU package for CPU backends.", strong("power")),
-		prose("%s: A, hardware counter and independently integrated power agree within 5%, and sampling adds at most 5%; B, one of them, well sampled; C, under-sampled, throttled, shared, with a gap, or with more than 5% from sampling; D, estimated from a model of the processor. A number that rests on grade D carries %s.", strong("energy grade"), word(EstimateMark)),
 	)
+	items = append(items, d.gradeDefinitions()...)
 	if !d.Profile.priced() {
 		items = append(items, energyDefinitions122()...)
 	} else {
