@@ -84,8 +84,7 @@ func saveLeftover(ctx context.Context, output string, format store.Format, note 
 	if err != nil || left == (leftover{}) {
 		return err
 	}
-	ext := filepath.Ext(output)
-	saved := strings.TrimSuffix(output, ext) + at.UTC().Format("-20060102T150405Z") + ext
+	saved := savedName(output, at)
 	sum, err := left.moveTo(ctx, saved, format)
 	switch {
 	case err != nil:
@@ -97,6 +96,12 @@ func saveLeftover(ctx context.Context, output string, format store.Format, note 
 		note("an earlier recording to %s was cut off; what it had is in %s", output, saved)
 	}
 	return nil
+}
+
+// savedName is the name of a recording that was to become output and cannot: output with the time of its end.
+func savedName(output string, at time.Time) string {
+	ext := filepath.Ext(output)
+	return strings.TrimSuffix(output, ext) + at.UTC().Format("-20060102T150405Z") + ext
 }
 
 // leftover is what there is of a recording that was cut off. The zero value is nothing.
@@ -126,9 +131,18 @@ func findLeftover(ctx context.Context, output string) (left leftover, at time.Ti
 	return left, at, nil
 }
 
-// moveTo writes the samples of a leftover to output, row by row, and removes it when the output is on disk. The summary
-// says which rows could not be read. Without any row nothing is written.
+// moveTo is copyTo, and removes the leftover when the output is on disk.
 func (l leftover) moveTo(ctx context.Context, output string, format store.Format) (store.Summary, error) {
+	sum, err := l.copyTo(ctx, output, format)
+	if err != nil {
+		return sum, err
+	}
+	return sum, l.remove(output)
+}
+
+// copyTo writes the samples of a leftover to output, row by row. The summary says which rows could not be read. Without any
+// row nothing is written.
+func (l leftover) copyTo(ctx context.Context, output string, format store.Format) (store.Summary, error) {
 	var sum store.Summary
 	var err error
 	if format == "" {
@@ -142,7 +156,7 @@ func (l leftover) moveTo(ctx context.Context, output string, format store.Format
 		}
 		if info, err := os.Stat(l.journal); err != nil || info.Size() == 0 {
 			if err != nil || l.grown == "" {
-				return sum, errors.Join(err, os.Remove(l.journal))
+				return sum, err
 			}
 		}
 	}
@@ -163,10 +177,7 @@ func (l leftover) moveTo(ctx context.Context, output string, format store.Format
 	if err != nil {
 		return sum, fmt.Errorf("%s: %w", output, err)
 	}
-	if err := f.Commit(); err != nil {
-		return sum, err
-	}
-	return sum, l.remove(output)
+	return sum, f.Commit()
 }
 
 // copy writes the rows of the file that grew, and then those of the journal that are not in it: a crash between the footer

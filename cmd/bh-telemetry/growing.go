@@ -37,6 +37,9 @@ type growingTarget struct {
 	footed time.Time    // when that was
 	now    func() time.Time
 	failed bool
+
+	inFile, waiting int  // samples up to the last footer, and those behind it
+	spoilt          bool // the file is no longer what was written; see intact
 }
 
 func newGrowingTarget(output string, j *telemetry.Journal, args []string) (*growingTarget, error) {
@@ -65,6 +68,10 @@ func (t *growingTarget) append(samples []record.Sample) error {
 	if len(samples) == 0 || t.failed {
 		return nil // the failure has been told
 	}
+	t.waiting += len(samples)
+	if !t.intact() {
+		return t.journal.Append(samples)
+	}
 	for i := range samples {
 		if err := t.grow.Write(&samples[i]); err != nil {
 			return err
@@ -73,7 +80,7 @@ func (t *growingTarget) append(samples []record.Sample) error {
 	if t.file != nil && (t.now().Sub(t.footed) < FooterEvery || !t.grow.Due()) {
 		return t.journal.Append(samples)
 	}
-	if err := t.foot(t.grow.Footer); err != nil {
+	if err := t.foot(t.grow.Footer); err != nil || t.spoilt {
 		return errors.Join(err, t.journal.Append(samples))
 	}
 	return nil
@@ -95,7 +102,11 @@ func (t *growingTarget) foot(write func() error) error {
 		}
 		return fmt.Errorf("write %s: %w; bh-telemetry recover %s keeps what was recorded until then", t.output, err, t.output)
 	}
+	if !t.intact() {
+		return nil // the journal still has the rows
+	}
 	t.footed = t.now()
+	t.inFile, t.waiting = t.inFile+t.waiting, 0
 	return t.journal.Restart()
 }
 
@@ -117,47 +128,37 @@ func (t *growingTarget) appear() error {
 	}
 	t.size = int64(t.head.Len())
 	t.head = bytes.Buffer{}
-	t.file, err = os.OpenFile(t.output, os.O_WRONLY|os.O_APPEND, 0)
+	t.file, err = os.OpenFile(t.output, os.O_RDWR|os.O_APPEND, 0)
 	return err
 }
 
 // finish writes the last footer. The journal, and the recording that this one replaces, are removed when that is on disk.
-func (t *growingTarget) finish(context.Context) error {
-	if !t.failed {
+func (t *growingTarget) finish(ctx context.Context) error {
+	if !t.failed && t.intact() {
 		if err := t.foot(t.grow.Finish); err != nil {
 			return errors.Join(err, t.close())
 		}
 	}
-	removed := t.removed()
-	if err := errors.Join(removed, t.close()); err != nil || t.failed {
-		return err
+	if t.spoilt {
+		return t.saveRest(ctx)
 	}
-	for _, name := range []string{telemetry.JournalName(t.output), PreviousName(t.output)} {
+	displaced := t.displaced()
+	if err := t.close(); err != nil || t.failed {
+		return errors.Join(displaced, err)
+	}
+	names := []string{telemetry.JournalName(t.output), PreviousName(t.output)}
+	if displaced != nil {
+		names = names[:1]
+	}
+	for _, name := range names {
 		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+			return errors.Join(displaced, err)
 		}
 	}
+	if displaced != nil {
+		return displaced
+	}
 	return manifest.Record(t.output, tool, t.args, nil)
-}
-
-// removed is an error where the output no longer is the file that was written: what was recorded went with it.
-func (t *growingTarget) removed() error {
-	if t.file == nil {
-		return nil
-	}
-	mine, err := t.file.Stat()
-	if err != nil {
-		return err
-	}
-	switch there, err := os.Stat(t.output); {
-	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%s was removed while it was recorded, and what it had is lost", t.output)
-	case err != nil:
-		return err
-	case !os.SameFile(mine, there):
-		return fmt.Errorf("%s was replaced by another file while it was recorded, and what it had is lost", t.output)
-	}
-	return nil
 }
 
 func (t *growingTarget) close() error {

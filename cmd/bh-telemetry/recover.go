@@ -56,7 +56,8 @@ func recoverCommand(args []string, s cli.Streams) *urfave.Command {
 		Usage:     "save a recording that a crash cut off",
 		ArgsUsage: "RECORDING",
 		Description: "RECORDING is the file that the recording was to become; its journal stands beside it. A Parquet file that\n" +
-			"was cut off is completed in place, up to the last half second.",
+			"was cut off is completed in place, up to the last half second, and the journal goes. With -o they both stay as\n" +
+			"they are, and what they hold is written to another file.",
 		Flags: []urfave.Flag{
 			&urfave.StringFlag{Name: "output", Aliases: []string{"o"}, DefaultText: "RECORDING itself",
 				Usage: "write `FILE` (.parquet .arrow .jsonl .csv)"},
@@ -87,7 +88,11 @@ func recoverRecording(ctx context.Context, left leftover, opt recoverOptions, ar
 	if format == "" && left.grown == opt.target() {
 		format = store.Parquet
 	}
-	sum, err := left.moveTo(ctx, opt.target(), format)
+	save := left.moveTo
+	if opt.target() != opt.Recording {
+		save = left.copyTo
+	}
+	sum, err := save(ctx, opt.target(), format)
 	if err != nil {
 		return err
 	}
