@@ -23,14 +23,14 @@ func doctorCommand(s cli.Streams) *urfave.Command {
 				return err
 			}
 			env := telemetry.Environment{Root: c.String("root")}
-			findings := telemetry.Probe(env)
+			findings, out := telemetry.Probe(env), results(s.Out)
 			if !c.Bool("json") {
 				if root := c.String("root"); root != "/" {
-					fmt.Fprintf(s.Out, "paths are below %s\n", root)
+					fmt.Fprintf(out, "paths are below %s\n", root)
 				}
-				return telemetry.WriteFindings(s.Out, findings)
+				return telemetry.WriteFindings(out, findings)
 			}
-			enc := json.NewEncoder(s.Out)
+			enc := json.NewEncoder(out)
 			enc.SetIndent("", "  ")
 			return enc.Encode(findings)
 		},

@@ -84,7 +84,7 @@ func joinCommand(args []string, s cli.Streams) *urfave.Command {
 				Runs:    store.Input{Paths: c.Args().Slice(), From: store.Format(c.String("from")), Stdin: s.In},
 				Samples: c.StringSlice("samples"), Source: c.String("source"),
 				Output: store.Output{Path: c.String("output"), Format: store.Format(c.String("format")),
-					Stdout: s.Out, Columns: joinColumns},
+					Stdout: results(s.Out), Columns: joinColumns},
 			}
 			if err := errors.Join(opt.clocks(c.StringSlice("host-as"), c.StringSlice("clock-ahead")), opt.Validate()); err != nil {
 				return err

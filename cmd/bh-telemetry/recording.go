@@ -152,7 +152,7 @@ func (r *recording) newTarget(ctx context.Context) (target, error) {
 		if format == "" {
 			format = store.JSONL
 		}
-		w, err := store.NewWriter[record.Sample](r.streams.Out, format)
+		w, err := store.NewWriter[record.Sample](results(r.streams.Out), format)
 		return stream{w}, err
 	}
 }

@@ -39,9 +39,9 @@ func summaryCommand(s cli.Streams) *urfave.Command {
 				}
 				partial = append(partial, incomplete)
 				if c.Bool("json") {
-					err = json.NewEncoder(s.Out).Encode(sum)
+					err = json.NewEncoder(results(s.Out)).Encode(sum)
 				} else {
-					err = sum.WriteText(s.Out)
+					err = sum.WriteText(results(s.Out))
 				}
 				if err != nil {
 					return err

@@ -129,7 +129,7 @@ const (
 )
 
 func newScreen(s cli.Streams) (*screen, error) {
-	v := &screen{out: s.Out, undo: func() error { return nil }}
+	v := &screen{out: results(s.Out), undo: func() error { return nil }}
 	if !cli.IsTerminal(s.Out) {
 		return v, nil
 	}
