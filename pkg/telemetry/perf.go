@@ -87,7 +87,7 @@ func openPerf(env Environment, _ Options) (Source, string, error) {
 	files := env.fsys()
 	unit, err := readPerfUnit(files)
 	if err != nil {
-		return nil, "", cannotOpen(err, "no /"+perfFolder+": the kernel has no energy events here", perfGrant)
+		return nil, "", cannotOpen(err, perfLacks(files, err), perfGrant)
 	}
 	open := env.perf
 	if open == nil {
@@ -113,6 +113,18 @@ func openPerf(env Environment, _ Options) (Source, string, error) {
 	return p, detail, nil
 }
 
+// perfLacks is what the power unit is without, by the error of reading it.
+func perfLacks(files fs.FS, err error) string {
+	if _, missing := fs.Stat(files, perfFolder); missing != nil {
+		return "no /" + perfFolder + ": the kernel has no energy events here"
+	}
+	text := place(err)
+	if strings.Contains(text, "/topology/") {
+		text += ": which package the processor of an energy event is in is not known"
+	}
+	return text
+}
+
 // perfUnavailable says why the event of the packages could not be opened.
 func perfUnavailable(files fs.FS, err error) error {
 	switch {
@@ -124,7 +136,11 @@ func perfUnavailable(files fs.FS, err error) error {
 		return &unavailable{kind: ErrPermission, fix: perfGrant,
 			why: "energy events count all processes, which kernel.perf_event_paranoid (" + level + ") keeps from this user"}
 	case errors.Is(err, fs.ErrNotExist):
-		return &unavailable{kind: ErrAbsent, why: "the kernel shows no event energy-pkg in /" + perfFolder}
+		why := "the kernel shows no event energy-pkg in /" + perfFolder
+		if p := (*fs.PathError)(nil); errors.As(err, &p) && path.Ext(p.Path) != "" { // its .unit or .scale
+			why = place(err)
+		}
+		return &unavailable{kind: ErrAbsent, why: why}
 	case errors.Is(err, errors.ErrUnsupported):
 		return &unavailable{kind: ErrAbsent, why: "the kernel or its container refuses perf_event_open"}
 	}

@@ -75,7 +75,7 @@ type raplZone struct {
 
 // openRAPL takes the zones of the control type intel-rapl, which AMD processors share. The control type intel-rapl-mmio
 // is left out: it is the counter of the package read another way. A package that cannot be read makes the source
-// unavailable, as the others' sum would pass for the machine's; of other zones that are left out it is told.
+// unavailable, as the others' sum would pass for the machine's; of parts that are left out it is told, with why.
 func openRAPL(env Environment, _ Options) (Source, string, error) {
 	files := env.fsys()
 	names, err := raplZones(files)
@@ -88,6 +88,10 @@ func openRAPL(env Environment, _ Options) (Source, string, error) {
 	var parts, left []string
 	for _, zone := range names {
 		device, err := raplDevice(files, zone)
+		if err != nil && strings.Count(zone, ":") > 1 { // a part of another zone
+			left = append(left, zone+" ("+lacking(err)+")")
+			continue
+		}
 		if err != nil {
 			return nil, "", errors.Join(cannotOpen(err, "/"+path.Join(raplFolder, zone)+" has no name", raplGrant), r.Close())
 		}
@@ -110,9 +114,9 @@ func openRAPL(env Environment, _ Options) (Source, string, error) {
 		case err == nil:
 			parts = append(parts, kind)
 		case kind == "cpu":
-			return nil, "", errors.Join(cannotOpen(err, lacks(zone, err), raplGrant), r.Close())
+			return nil, "", errors.Join(packageFails(err, files, names, zone), r.Close())
 		default:
-			left = append(left, device+" (not readable)")
+			left = append(left, device+" ("+lacking(err)+")")
 			continue
 		}
 		r.zones = append(r.zones, z)
@@ -201,13 +205,34 @@ func openRAPLZone(files fs.FS, folder, device string) (raplZone, error) {
 // raplRange is the file that says where a zone's counter wraps.
 const raplRange = "max_energy_range_uj"
 
-// lacks is what a zone is without, by the error of opening it.
-func lacks(zone string, err error) string {
-	zone = "/" + path.Join(raplFolder, zone)
-	if p := (*fs.PathError)(nil); errors.As(err, &p) && path.Base(p.Path) == raplRange {
-		return zone + " has no " + raplRange + ", without which nobody knows where its counter wraps"
+// lacking is what a zone is without, in a word, by the error of opening it.
+func lacking(err error) string {
+	if p := (*fs.PathError)(nil); errors.Is(err, fs.ErrNotExist) && errors.As(err, &p) {
+		return "no " + path.Base(p.Path)
 	}
-	return zone + " has no counter (energy_uj)"
+	return "not readable"
+}
+
+// packageFails says why a package, by the error of opening its zone, makes the whole source unavailable. A zone that lacks
+// something is not absent but broken.
+func packageFails(err error, files fs.FS, zones []string, zone string) error {
+	if !errors.Is(err, fs.ErrNotExist) {
+		return cannotOpen(err, "", raplGrant)
+	}
+	text := fmt.Sprintf("/%s has %s", path.Join(raplFolder, zone), lacking(err))
+	if strings.HasSuffix(text, raplRange) {
+		text += ", without which nobody knows where its counter wraps"
+	}
+	packages := 0
+	for _, z := range zones {
+		if device, err := raplDevice(files, z); err == nil && strings.HasPrefix(device, "cpu:") {
+			packages++
+		}
+	}
+	if packages > 1 {
+		text += fmt.Sprintf("; it is one of %d packages, and as the others' energy would pass for that of all, none is read", packages)
+	}
+	return errors.New(text)
 }
 
 func (r *rapl) describe(packages int, parts, left []string) string {

@@ -85,6 +85,10 @@ func TestRAPLZones(t *testing.T) {
 			[]string{"cpu:0-die-0", "cpu:0-die-1", "dram:0-die-0", "dram:0-die-1", "psys", "psys:1"}},
 		{"part denied", "2 packages with dram, a counter wraps after 1 J; left out: dram:1 (not readable)",
 			denied{fixture(t, "two-sockets"), "intel-rapl:1:0/energy_uj"}, []string{"cpu:0", "cpu:1", "dram:0"}},
+		{"part without a range", "2 packages with dram, a counter wraps after 1 J; left out: dram:1 (no max_energy_range_uj)",
+			lessFile(t, "intel-rapl:1:0/max_energy_range_uj"), []string{"cpu:0", "cpu:1", "dram:0"}},
+		{"part without a name", "2 packages with dram, a counter wraps after 1 J; left out: intel-rapl:1:0 (no name)",
+			lessFile(t, "intel-rapl:1:0/name"), []string{"cpu:0", "cpu:1", "dram:0"}},
 	} {
 		src, detail, err := openRAPL(machine(c.files), Options{})
 		if err != nil {
@@ -101,6 +105,13 @@ func TestRAPLZones(t *testing.T) {
 			t.Errorf("%s: close: %v", c.name, err)
 		}
 	}
+}
+
+// lessFile is the machine of two packages without one file.
+func lessFile(t *testing.T, file string) fstest.MapFS {
+	tree := fixture(t, "two-sockets")
+	delete(tree, path.Join(raplFolder, file))
+	return tree
 }
 
 func TestRAPLReading(t *testing.T) {
@@ -295,9 +306,12 @@ func TestRAPLUnavailable(t *testing.T) {
 		{"no package domain", machine(without(fixture(t, "desktop"), "intel-rapl:0")), ErrAbsent, "no RAPL package"},
 		{"virtual machine", machine(fixture(t, "virtual-machine")), ErrAbsent, "hypervisor"},
 		{"not Linux", machine(fstest.MapFS{}), ErrAbsent, "not Linux"},
-		{"no counter", machine(without(fixture(t, "desktop"), "energy_uj")), ErrAbsent, "has no counter"},
-		{"no range", machine(without(fixture(t, "desktop"), "max_energy_range_uj")), ErrAbsent,
-			": /sys/class/powercap/intel-rapl:0 has no max_energy_range_uj, without which"},
+		{"no counter", machine(without(fixture(t, "desktop"), "energy_uj")), nil,
+			"/sys/class/powercap/intel-rapl:0 has no energy_uj"},
+		{"no range", machine(without(fixture(t, "desktop"), "max_energy_range_uj")), nil,
+			"/sys/class/powercap/intel-rapl:0 has no max_energy_range_uj, without which nobody knows where its counter wraps"},
+		{"one of two without a range", machine(lessFile(t, "intel-rapl:1/max_energy_range_uj")), nil,
+			"its counter wraps; it is one of 2 packages, and as the others' energy would pass for that of all, none is read"},
 		{"no name", machine(part), ErrAbsent, "has no name"},
 		{"second package denied", machine(denied{fixture(t, "two-sockets"), "intel-rapl:1/energy_uj"}), ErrPermission, "run: " + raplGrant},
 		{"garbled", machine(garbled), nil, `saw "many", want a number`},
