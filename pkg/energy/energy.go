@@ -63,6 +63,8 @@ const (
 	IdleBusy      = "idle_busy"           // others worked whenever the machine was to be idle, so that marginal energy is not known
 	Estimated     = "estimated"           // modelled, not measured
 	CPUEstimated  = "cpu_power_estimated" // in a GPU run: cpu_power_mean_w is modelled, not measured
+
+	IdleUnderSampled = "idle_under_sampled" // too little was read while the machine was idle, so that marginal energy is not known
 )
 
 // The shares of a window that iterations fill.

@@ -19,23 +19,25 @@ type idle struct {
 	from, to int64
 	watts    map[sensor]float64
 	busy     map[sensor]bool // devices that worked all the same
+	few      map[sensor]bool // devices that were hardly read in it
 }
 
 // idlePower is the mean power of every sensor over a stretch of time.
 func (h history) idlePower(from, to int64) idle {
 	w := Window{Start: from, End: to}
-	out := idle{from: from, to: to, watts: map[sensor]float64{}, busy: map[sensor]bool{}}
+	out := idle{from: from, to: to, watts: map[sensor]float64{}, busy: map[sensor]bool{}, few: map[sensor]bool{}}
 	all := h.view(w)
 	for _, d := range all {
 		if !d.rested(all, w) {
 			out.busy[sensor{d.source, d.name}] = true
 			continue
 		}
-		for _, of := range []func(*device, Window) total{counted, sampled, averaged} {
-			if t := of(d, w); t.ok {
-				out.watts[sensor{d.source, d.name}] = t.v / w.Length().Seconds()
-				break
-			}
+		k := sensor{d.source, d.name}
+		switch watts := d.quiet(w); {
+		case watts != nil:
+			out.watts[k] = float64(*watts)
+		case d.hasPower():
+			out.few[k] = true
 		}
 	}
 	return out
@@ -97,11 +99,19 @@ func (r *Result) rest(idles []idle, w Window) {
 			r.IdleAfter = p
 		}
 	}
-	busy := func(i idle) bool {
-		return slices.ContainsFunc(r.group, func(s sensor) bool { return i.busy[s] })
+	if r.IdleBefore != nil || r.IdleAfter != nil {
+		return
 	}
-	if r.IdleBefore == nil && r.IdleAfter == nil && slices.ContainsFunc(idles, busy) {
+	some := func(of func(idle) map[sensor]bool) bool {
+		return slices.ContainsFunc(idles, func(i idle) bool {
+			return slices.ContainsFunc(r.group, func(s sensor) bool { return of(i)[s] })
+		})
+	}
+	if some(func(i idle) map[sensor]bool { return i.busy }) {
 		r.Reasons = append(r.Reasons, IdleBusy)
+	}
+	if some(func(i idle) map[sensor]bool { return i.few }) {
+		r.Reasons = append(r.Reasons, IdleUnderSampled)
 	}
 }
 

@@ -162,3 +162,36 @@ func TestIdlePowerIsOfTheDevicesUsed(t *testing.T) {
 		t.Errorf("saw grade %s, %s, want A: it is known which GPU did the work", run.EnergyGrade, run.EnergyReasons)
 	}
 }
+
+// Idle power is of what was read inside the stretch: a meter that is read once a second, away from the marks, and whose reading
+// is the mean of the last second; and with one reading inside there is none.
+func TestIdlePowerOfASlowMeter(t *testing.T) {
+	drawn := func(s float64) float64 { // 60 W until 2 s and from 8 s on, 260 W between
+		return 60*s + 200*(max(0, s-2)-max(0, s-8))
+	}
+	for name, c := range map[string]struct {
+		set   func(*record.Sample)
+		every int64
+		want  float64
+	}{
+		"power":   {powerAt(func(s float64) float64 { return (drawn(s+1e-9) - drawn(s)) / 1e-9 }), 900 * ms, 60},
+		"counter": {counterAt(drawn), 900 * ms, 60},
+		"means": {func(s *record.Sample) {
+			at := seconds(s)
+			s.PowerAvgW, s.PowerAvgNS = units.Ptr(units.Watts(drawn(at)-drawn(at-1))), units.Ptr(1000*ms)
+		}, 450 * ms, 60},
+		"power, read once": {powerAt(func(s float64) float64 { return (drawn(s+1e-9) - drawn(s)) / 1e-9 }), 2300 * ms, 0},
+	} {
+		run := okRun("1", record.CPU, 2100*ms, 7900*ms, 1)
+		samples := every(c.every, 300*ms, 15_000*ms, "rapl", "cpu:0", c.set)
+		joinAll(t, slices.Concat(samples, idleMarks(0, 2000*ms), idleMarks(8000*ms, 10_000*ms)), run)
+		if few := strings.Contains(run.EnergyReasons, IdleUnderSampled); few != (c.want == 0) || (run.EnergyMarginalJoules == nil) != few {
+			t.Errorf("%s: saw %s J, %s", name, units.G4Ptr(run.EnergyMarginalJoules), run.EnergyReasons)
+		}
+		for _, watts := range []*units.Watts{run.IdleBeforeW, run.IdleAfterW} {
+			if c.want == 0 && watts != nil || watts != nil && math.Abs(float64(*watts)-c.want) > 0.01 {
+				t.Errorf("%s: saw %s W, want %g", name, units.G4Ptr(watts), c.want)
+			}
+		}
+	}
+}

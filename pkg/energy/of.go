@@ -231,7 +231,7 @@ func gradeOf(reasons []string) record.Grade {
 			return record.GradeD
 		case UnderSampled, Gap, Throttled, Shared, SeveralGPUs, NotOnGPU, ErrorBound, PowerAveraged, ClockStep, LongPauses, Unchanged, Contradict:
 			grade = record.GradeC
-		case CPUEstimated, IdleBusy:
+		case CPUEstimated, IdleBusy, IdleUnderSampled:
 		default:
 			if grade == record.GradeA {
 				grade = record.GradeB

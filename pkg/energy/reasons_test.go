@@ -27,7 +27,7 @@ func TestReasonsAreDefined(t *testing.T) {
 		}
 	}
 	want := []string{NoSamples, PartlyCovered, WorkElsewhere, NoPowerSource, CounterOnly, PowerOnly, PowerAveraged, CounterReset,
-		Disagree, Contradict, Unchanged, Stuck, Implausible, ErrorBound, UnderSampled, Gap, Throttled, Shared, SeveralGPUs, NotOnGPU, ClockStep, Pauses, LongPauses, IdleBusy, Estimated, CPUEstimated}
+		Disagree, Contradict, Unchanged, Stuck, Implausible, ErrorBound, UnderSampled, Gap, Throttled, Shared, SeveralGPUs, NotOnGPU, ClockStep, Pauses, LongPauses, IdleBusy, IdleUnderSampled, Estimated, CPUEstimated}
 	slices.Sort(want)
 	slices.Sort(told)
 	if !slices.Equal(told, want) {
