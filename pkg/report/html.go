@@ -125,7 +125,7 @@ func htmlTable(b *bytes.Buffer, t Table) {
 	for _, row := range t.Rows {
 		b.WriteString("<tr>")
 		for i, cell := range row {
-			fmt.Fprintf(b, "<td%s%s>%s</td>", cellClass(t.Columns[i], cell), cellSource(cell), htmlCell(cell))
+			fmt.Fprintf(b, "<td%s%s>%s</td>", cellClass(t.Columns[i], cell), cellSource(cell), htmlCell(t.Columns[i], cell))
 		}
 		b.WriteString("</tr>\n")
 	}
@@ -172,12 +172,16 @@ func sourceTitle(s Span) string {
 	return fmt.Sprintf(` title="%s"`, html.EscapeString(title))
 }
 
-// htmlCell is htmlLine for a cell whose only number has its source on the cell.
-func htmlCell(cell Line) string {
+// htmlCell is htmlLine for a cell whose only number has its source on the cell. Labels break after underscores, where a narrow
+// page lets them.
+func htmlCell(c Column, cell Line) string {
 	if len(cell) == 1 && cell[0].Source != nil {
 		bare := cell[0]
 		bare.Source = nil
 		return htmlLine(Line{bare})
+	}
+	if len(cell) == 1 && cell[0].Style == Plain && !c.Numeric && !cell[0].Estimated {
+		return breakable(html.EscapeString(cell[0].Text))
 	}
 	return htmlLine(cell)
 }

@@ -197,11 +197,11 @@ func (d *data) sensorTable() Block {
 }
 
 func pricingInputs(d *data) []Block {
-	t := newTable("Instances and their prices, USD per hour", []string{"Provider", "for", "Instance", "Region", "Date"},
+	t := newTable("Instances and their prices, USD per hour", []string{"Provider", "for"},
 		[]string{"on_demand", "spot", "reserved_1yr", "reserved_3yr"})
-	t.table.Columns = append(t.table.Columns, Column{Name: "Source"})
+	t.table.Columns = append(t.table.Columns, Column{Name: "Instance"}, Column{Name: "Region"}, Column{Name: "Date"}, Column{Name: "Source"})
 	for _, p := range d.Book.Providers {
-		row := []Line{phrase(p.Name), phrase(string(p.Device)), phrase(p.Instance), phrase(p.Region), phrase(p.Date)}
+		row := []Line{phrase(p.Name), phrase(string(p.Device))}
 		for _, tier := range []record.Tier{record.OnDemand, record.Spot, record.Reserved1yr, record.Reserved3yr} {
 			n := number{source: Source{Artifact: d.BookName, Row: "provider=" + p.Name, Column: "usd_per_hour." + string(tier)}}
 			if price, ok := p.USDPerHour[tier]; ok {
@@ -211,7 +211,7 @@ func pricingInputs(d *data) []Block {
 			}
 			row = append(row, n.cell())
 		}
-		t.lines(append(row, phrase(p.Source)))
+		t.lines(append(row, phrase(p.Instance), phrase(p.Region), phrase(p.Date), phrase(p.Source)))
 	}
 	e, c := d.Book.Energy, d.Book.Carbon
 	items := []Line{

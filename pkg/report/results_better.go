@@ -63,8 +63,9 @@ func costGaps(d *data) []Block {
 		return nil
 	}
 	t := newTable("Total cost per 1M tokens where the two methods differ by more than 5%, on-demand, mean across scenarios",
-		[]string{"Backend", "Mode", "tr119_provider", "default_provider"},
+		[]string{"Backend", "Mode"},
 		[]string{"tr119_total_usd_per_1M", "default_total_usd_per_1M", "default_ci_lower", "default_ci_upper", "tr119_above_default_pct"})
+	t.table.Columns = append(t.table.Columns, Column{Name: "tr119_provider"}, Column{Name: "default_provider"})
 	compared := 0
 	for _, g := range d.groups() {
 		was := d.costRowsOf(original, g.label, g.mode, "", record.OnDemand)
@@ -79,7 +80,8 @@ func costGaps(d *data) []Block {
 			continue
 		}
 		low, high := d.costMeanInterval(is)
-		t.row([]string{g.label, string(g.mode), was[0].Provider, is[0].Provider}, before, after, low, high, gap)
+		t.lines([]Line{phrase(g.label), phrase(string(g.mode)), before.cell(), after.cell(), low.cell(), high.cell(), gap.cell(),
+			phrase(was[0].Provider), phrase(is[0].Provider)})
 	}
 	if compared == 0 {
 		return nil

@@ -154,14 +154,14 @@ func paradoxRow(p *compare.Paradox) string {
 
 // paradoxTable shows each order of each paradox.
 func (d *data) paradoxTable(list []compare.Paradox) Block {
-	t := newTable("Pairs whose order depends on the statistic", []string{"Mode", "Metric", "A", "B", "Statistic"}, []string{"a", "b", "share", "paradox_share"})
-	t.table.Columns = append(t.table.Columns, Column{Name: "first"}, Column{Name: "pick"})
+	t := newTable("Pairs whose order depends on the statistic", []string{"Mode", "A", "B"}, []string{"a", "b", "share", "paradox_share"})
+	t.table.Columns = append(t.table.Columns, Column{Name: "Statistic"}, Column{Name: "Metric"}, Column{Name: "first"}, Column{Name: "pick"})
 	for i := range list {
 		p := &list[i]
 		for _, o := range p.Orders {
 			row := paradoxRow(p) + ", statistic=" + o.Statistic
-			t.lines([]Line{phrase(string(p.Mode)), phrase(p.Metric), phrase(p.A), phrase(p.B), phrase(o.Statistic), d.statsNumber(&o.A, row, "a").cell(), d.statsNumber(&o.B, row, "b").cell(),
-				d.statsNumber(o.Share, row, "share").cell(), d.statsNumber(o.ParadoxShare, row, "paradox_share").cell(), phrase(orElse(o.First, "equal")), phrase(o.Pick)})
+			t.lines([]Line{phrase(string(p.Mode)), phrase(p.A), phrase(p.B), d.statsNumber(&o.A, row, "a").cell(), d.statsNumber(&o.B, row, "b").cell(),
+				d.statsNumber(o.Share, row, "share").cell(), d.statsNumber(o.ParadoxShare, row, "paradox_share").cell(), phrase(o.Statistic), phrase(p.Metric), phrase(orElse(o.First, "equal")), phrase(o.Pick)})
 		}
 	}
 	t.note("share: of the resamples, those with this order; paradox_share: those with this order and that of the means at once. pick: the first, or either where fewer than %s of the resamples agree.", word(fmt.Sprintf("%g%%", 100*(1-d.Stats.Alpha))))
@@ -170,7 +170,8 @@ func (d *data) paradoxTable(list []compare.Paradox) Block {
 
 // crossingTable lists where the quantile functions of each paradox cross.
 func (d *data) crossingTable(list []compare.Paradox) Block {
-	t := newTable("Where the distributions cross, and who is lower in between", []string{"Mode", "Metric", "A", "B", "Lower"}, []string{"from_percentile", "to_percentile", "mean_gap_ms", "crossing_at_ms"})
+	t := newTable("Where the distributions cross, and who is lower in between", []string{"Mode", "A", "B"}, []string{"from_percentile", "to_percentile", "mean_gap_ms", "crossing_at_ms"})
+	t.table.Columns = append(t.table.Columns, Column{Name: "Lower"}, Column{Name: "Metric"})
 	for i := range list {
 		p := &list[i]
 		for j, s := range p.Stretches {
@@ -179,8 +180,8 @@ func (d *data) crossingTable(list []compare.Paradox) Block {
 			if j < len(p.Crossings) {
 				at = &p.Crossings[j].Value
 			}
-			t.lines([]Line{phrase(string(p.Mode)), phrase(p.Metric), phrase(p.A), phrase(p.B), phrase(s.First), d.statsNumber(&s.From, row, "from").cell(), d.statsNumber(&s.To, row, "to").cell(),
-				d.statsNumber(&s.MeanGap, row, "mean_gap").cell(), d.statsNumber(at, row, "crossings.value").cell()})
+			t.lines([]Line{phrase(string(p.Mode)), phrase(p.A), phrase(p.B), d.statsNumber(&s.From, row, "from").cell(), d.statsNumber(&s.To, row, "to").cell(),
+				d.statsNumber(&s.MeanGap, row, "mean_gap").cell(), d.statsNumber(at, row, "crossings.value").cell(), phrase(s.First), phrase(p.Metric)})
 		}
 	}
 	t.note("The quantile functions (type 7) are compared at every percentile at which one of them bends. mean_gap: by how much lower, on average over the range. crossing_at: the value of both where the range ends, where another follows.")
