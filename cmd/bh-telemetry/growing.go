@@ -17,8 +17,16 @@ import (
 )
 
 // FooterEvery is the shortest time between two footers of a recording that grows; store.Growing makes it longer, the more
-// row groups there are.
+// row groups there are, and footerAtLeast bounds that.
 const FooterEvery = time.Second
+
+// The longest time between two footers while there are new samples: a minute, or a tenth of the recording so far where that is
+// longer. Every footer lists all row groups before it, so as many as there are minutes would outgrow the samples of a slow
+// recording; this way there are some 30 in an hour and 60 in a day.
+const (
+	footerAtLeast      = time.Minute
+	footerShareOfSoFar = 10
+)
 
 // PreviousName is where the recording that output held stays while a new one to output is not finished.
 func PreviousName(output string) string { return output + ".previous" }
@@ -35,6 +43,7 @@ type growingTarget struct {
 	file   *os.File     // nil before
 	size   int64        // up to the last footer
 	footed time.Time    // when that was
+	began  time.Time    // when the first one was
 	now    func() time.Time
 	failed bool
 
@@ -77,13 +86,23 @@ func (t *growingTarget) append(samples []record.Sample) error {
 			return err
 		}
 	}
-	if t.file != nil && (t.now().Sub(t.footed) < FooterEvery || !t.grow.Due()) {
+	if !t.due() {
 		return t.journal.Append(samples)
 	}
 	if err := t.foot(t.grow.Footer); err != nil || t.spoilt {
 		return errors.Join(err, t.journal.Append(samples))
 	}
 	return nil
+}
+
+// due reports whether a footer is to be written behind the samples that came.
+func (t *growingTarget) due() bool {
+	if t.file == nil {
+		return true
+	}
+	now := t.now()
+	since := now.Sub(t.footed)
+	return since >= max(footerAtLeast, now.Sub(t.began)/footerShareOfSoFar) || since >= FooterEvery && t.grow.Due()
 }
 
 // foot has write bring everything into the file, up to a footer, and empties the journal. Where that fails the file is cut
@@ -106,6 +125,9 @@ func (t *growingTarget) foot(write func() error) error {
 		return nil // the journal still has the rows
 	}
 	t.footed = t.now()
+	if t.began.IsZero() {
+		t.began = t.footed
+	}
 	t.inFile, t.waiting = t.inFile+t.waiting, 0
 	return t.journal.Restart()
 }

@@ -121,3 +121,40 @@ func TestGrowingFooters(t *testing.T) {
 		}
 	}
 }
+
+// A recording with few samples is in its file all the same, up to the last minute or the last tenth of it, and its footers stay
+// few.
+func TestGrowingSlowly(t *testing.T) {
+	const interval, rows = 10 * time.Second, 10
+	output := filepath.Join(t.TempDir(), "s.parquet")
+	clock := time.Unix(0, 0)
+	g := startGrowing(t, output, &clock)
+	defer g.abandon()
+	footers, footed, last := 0, time.Time{}, int64(0)
+	for at := time.Duration(0); at <= 6*time.Hour; at += interval {
+		clock = time.Unix(0, 0).Add(at)
+		if err := g.append(numbered(last+1, last+rows)); err != nil {
+			t.Fatal(err)
+		}
+		last += rows
+		if !g.footed.Equal(footed) {
+			footers, footed = footers+1, g.footed
+		}
+		if behind := clock.Sub(footed); behind >= max(time.Minute, at/10) {
+			t.Fatalf("after %v: saw the file %v behind", at, behind)
+		}
+		if at == 4*time.Minute {
+			if got := times(t, output); len(got) < int(3*time.Minute/interval)*rows {
+				t.Errorf("after 4 minutes: saw %d rows in the file", len(got))
+			}
+		}
+		if at == time.Hour && footers > 40 {
+			t.Errorf("after an hour: saw %d footers", footers)
+		}
+	}
+	info, err := os.Stat(output)
+	if err != nil || footers > 60 {
+		t.Errorf("after 6 hours: saw %d footers, %v", footers, err)
+	}
+	t.Logf("after 6 hours: %d footers, %d bytes, %d samples", footers, info.Size(), last)
+}
