@@ -50,8 +50,9 @@ type estimate struct {
 	stat      *kept
 	idle, max units.Watts // of one processor
 
-	energy units.Joules // since the source was opened
-	times  cpuTimes     // at the last reading
+	energy units.Joules  // since the source was opened
+	owed   time.Duration // busy time of processors that is not in energy yet
+	times  cpuTimes      // at the last reading
 	at     time.Time
 
 	rateFrom   units.Joules // energy and time of the last reading that gave a power
@@ -124,19 +125,27 @@ func (e *estimate) Sample(now time.Time, dst []record.Sample) ([]record.Sample, 
 	if err != nil {
 		return dst, err
 	}
-	busy, _ := t.since(e.times)
-	busyTime := time.Duration(busy) * time.Second / userHZ
-	e.energy += e.idle.For(now.Sub(e.at))*units.Joules(t.cpus) + (e.max - e.idle).For(busyTime)
-	e.times, e.at = t, now
+	e.count(t, now)
 
 	s := e.env.sample(now, record.SourceCPUEstimate, "cpu")
 	s.EnergyCounterJoules, s.CounterUpdateNS = units.Ptr(e.energy), units.Ptr(int64(estimateUpdate))
 	if span := now.Sub(e.rateFromAt); span >= minRateSpan {
-		// A tick more or less must not look like more than the model's full load; the counter keeps what is cut off here.
-		s.PowerW = units.Ptr(min((e.energy - e.rateFrom).Over(span), e.max*units.Watts(t.cpus)))
+		s.PowerW = units.Ptr((e.energy - e.rateFrom).Over(span))
 		e.rateFrom, e.rateFromAt = e.energy, now
 	}
 	return append(dst, s), nil
+}
+
+// count brings the energy up to a reading. Ticks that are told late, or that passed between now and the reading, would be more
+// than the processors can be busy since the last one, and power beyond the model's full load: they count in the next readings.
+func (e *estimate) count(t cpuTimes, now time.Time) {
+	busy, _ := t.since(e.times)
+	span := max(now.Sub(e.at), 0)
+	e.owed += time.Duration(busy) * time.Second / userHZ
+	took := min(e.owed, span*time.Duration(t.cpus))
+	e.owed -= took
+	e.energy += e.idle.For(span)*units.Joules(t.cpus) + (e.max - e.idle).For(took)
+	e.times, e.at = t, now
 }
 
 // Resolution implements Resolver.

@@ -74,17 +74,35 @@ func TestEstimateBetweenTicks(t *testing.T) {
 	}
 }
 
-// A tick that is told late is no power beyond the model's full load, and is not lost.
+// A tick that is told late is no power beyond the model's full load, neither in the column nor by the counter between any two
+// readings, and is not lost.
 func TestEstimateStaysBelowFullLoad(t *testing.T) {
 	tree := fixture(t, "virtual-machine")
 	src, _ := openEstimateAt(t, tree, Options{})
-	set(tree, procStat, "cpu 122 0 0 900\ncpu0 1\ncpu1 1") // 22 ticks in the time of 20
-	s := read(t, src, epoch.Add(100*time.Millisecond))[0]
-	if s.PowerW == nil || !near(float64(*s.PowerW), 2*3.5) {
-		t.Errorf("saw %v W, want full load, 7 W", units.G4Ptr(s.PowerW))
-	}
-	if want := 2*0.74*0.1 + 0.22*2.76; !near(float64(*s.EnergyCounterJoules), want) {
-		t.Errorf("saw %v J, want %v", *s.EnergyCounterJoules, want)
+	const full = 2 * 3.5
+	before, at := 0.0, time.Duration(0)
+	for _, c := range []struct {
+		at     time.Duration
+		stat   string
+		energy float64
+	}{
+		{100 * time.Millisecond, "cpu 122 0 0 900", full * 0.1}, // 22 ticks in the time of 20
+		{105 * time.Millisecond, "cpu 122 0 0 900", full * 0.105},
+		{200 * time.Millisecond, "cpu 122 0 0 919", 2*0.74*0.2 + 0.22*2.76},
+	} {
+		set(tree, procStat, c.stat+"\ncpu0 1\ncpu1 1")
+		s := read(t, src, epoch.Add(c.at))[0]
+		got := float64(*s.EnergyCounterJoules)
+		if !near(got, c.energy) {
+			t.Errorf("%v: saw %v J, want %v", c.at, got, c.energy)
+		}
+		if mean := (got - before) / (c.at - at).Seconds(); mean > full+1e-9 {
+			t.Errorf("%v: saw %v W by the counter, above full load", c.at, mean)
+		}
+		if s.PowerW != nil && float64(*s.PowerW) > full+1e-9 {
+			t.Errorf("%v: saw %v W, above full load", c.at, *s.PowerW)
+		}
+		before, at = got, c.at
 	}
 }
 
