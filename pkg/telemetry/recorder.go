@@ -22,7 +22,7 @@ const (
 )
 
 // Recorder sweeps a Set at an interval and keeps the samples until they are drained. Each sweep begins with a row of the
-// recorder itself (record.SourceRecorder): how late it was, how many were missed before it, what recording has cost. All
+// recorder itself (record.SourceRecorder): how late it was, after the time that Start drew for it, how many were missed before it, what recording has cost. All
 // methods may be called from any goroutine.
 type Recorder struct {
 	set  *Set
@@ -60,12 +60,13 @@ func (f Failure) String() string {
 }
 
 // Start sweeps set at once and then at every interval, until ctx ends or Stop is called. Sweep k is due k intervals after
-// the first by the monotonic clock; sweeps that a stalled or suspended machine missed are counted in the row of the next
+// the first by the monotonic clock, and up to 15% of an interval before or after that, drawn at random: a load that repeats in
+// step with the interval would else be read at the same phase each time, and no bound of its energy could tell. Sweeps that a stalled or suspended machine missed are counted in the row of the next
 // one, and not made up for. The caller closes set after Stop.
 func Start(ctx context.Context, set *Set, interval time.Duration) *Recorder {
 	ctx, stop := context.WithCancel(ctx)
 	r := &Recorder{set: set, line: newTimeline(), stop: stop, done: make(chan struct{}),
-		plan: plan{interval: interval}, power: map[deviceKey]Resolution{}}
+		plan: newPlan(interval), power: map[deviceKey]Resolution{}}
 	r.first, _ = ownUsage()
 	r.sweep(true, "")
 	go r.loop(ctx)

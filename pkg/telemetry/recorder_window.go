@@ -36,7 +36,7 @@ func (r *Recorder) note(s *record.Sample) {
 }
 
 // Window is the shortest window that the sensors of a class of device resolve: ten updates of an energy counter where its
-// update period is known, else of the power reading, or ten intervals of the recorder where that is longer.
+// update period is known, else of the power reading, or the time of ten sweeps of the recorder where that is longer.
 // Where several sources measure the class it is that of the quickest; an estimate counts only where nothing measures. It
 // is 0 where nothing has told power of the class so far.
 func (r *Recorder) Window(class record.Device) time.Duration {
@@ -64,9 +64,10 @@ func (r *Recorder) Window(class record.Device) time.Duration {
 	return window
 }
 
-// resolves is the shortest window that a device of this resolution is measured over.
+// resolves is the shortest window that a device of this resolution is measured over. As many sweeps as updates are in it, with
+// the first due too early for it and the last too late.
 func (r *Recorder) resolves(res Resolution) time.Duration {
-	return windowUpdates * max(cmp.Or(res.Counter, res.Power), r.plan.interval)
+	return max(windowUpdates*cmp.Or(res.Counter, res.Power), windowUpdates*r.plan.interval+2*r.plan.dither)
 }
 
 // resolutions asks the sources that know.

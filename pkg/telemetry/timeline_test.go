@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"math"
 	"testing"
 	"time"
 
@@ -33,6 +34,79 @@ func TestPlan(t *testing.T) {
 		late, missed := p.take(now)
 		if late != c.late || missed != c.missed || p.wait(now) != c.wait {
 			t.Errorf("sweep %d: saw %v late, %d missed, next in %v; want %v, %d, %v", i, late, missed, p.wait(now), c.late, c.missed, c.wait)
+		}
+	}
+}
+
+// A load that repeats in step with the interval is read at phases spread evenly over the dither and not at one, also of every
+// second sweep and so on; a sweep that is made when it is due is neither late nor misses one, and the next ones stay in order.
+func TestPlanDithers(t *testing.T) {
+	const interval, n = 47 * ms, 4000
+	p := newPlan(interval)
+	var last time.Duration
+	var tenths [10]int // of the dither's range
+	var byStep [4]float64
+	for k := range int64(n) {
+		at := p.wait(instant{})
+		off := float64(at-time.Duration(k)*interval) / float64(interval)
+		if late, missed := p.take(instant{since: at}); late != 0 || missed != 0 || k > 0 && at-last < interval*7/10 || at-last > interval*13/10 {
+			t.Fatalf("sweep %d: saw it due at %v, %v after the one before, %v late, %d missed", k, at, at-last, late, missed)
+		}
+		if k == 0 && at != 0 || math.Abs(off) > 0.15 {
+			t.Fatalf("sweep %d: saw it due at %v, %.3f intervals off", k, at, off)
+		}
+		tenths[min(int((off+0.15)/0.03), 9)]++
+		byStep[k%4] += off
+		last = at
+	}
+	for i, count := range tenths {
+		if count < n/10*8/10 || count > n/10*12/10 {
+			t.Errorf("tenth %d: saw %d of %d sweeps", i, count, n)
+		}
+	}
+	for i, sum := range byStep {
+		if mean := sum / (n / 4); math.Abs(mean) > 0.01 {
+			t.Errorf("sweeps 4k+%d: saw %.4f intervals off in the mean", i, mean)
+		}
+	}
+}
+
+// Sweeps that a stall took are counted by when they were due.
+func TestPlanDithersAndCounts(t *testing.T) {
+	p := newPlan(47 * ms)
+	p.take(instant{})
+	for _, behind := range []time.Duration{0, 1, 3 * ms} {
+		from := p.next
+		for _, k := range []int64{from, from + 1, from + 6, from + 7, from + 40} {
+			missed := k - p.next
+			late, saw := p.take(instant{since: p.due(k) + behind})
+			if late != behind || saw != missed {
+				t.Errorf("sweep %d, %v behind: saw %v late, %d missed, want %d", k, behind, late, saw, missed)
+			}
+		}
+	}
+	p.take(instant{since: p.due(p.next) - ms}) // the timer was early
+	if late, missed := p.take(instant{since: p.due(p.next) - ms}); late != -ms || missed != 0 {
+		t.Errorf("before it is due: saw %v late, %d missed", late, missed)
+	}
+}
+
+// A window of the shortest length has ten sweeps wherever it begins.
+func TestPlanDithersInAWindow(t *testing.T) {
+	now := instant{}
+	rec := clocked(&now, 50*ms, &resolved{fake: fake{name: "a"}, rows: []record.Sample{{Source: "a", Device: "cpu:0", PowerW: units.Ptr(units.Watts(1))}}})
+	rec.plan = newPlan(50 * ms)
+	rec.Now()
+	window := rec.Window(record.CPU)
+	for begin := time.Duration(0); begin < 20*time.Second; begin += 7 * ms {
+		sweeps := 0
+		for k := int64(begin/(50*ms)) - 1; k < int64((begin+window)/(50*ms))+2; k++ {
+			if at := rec.plan.due(k); at >= begin && at <= begin+window {
+				sweeps++
+			}
+		}
+		if sweeps < 10 {
+			t.Errorf("a window of %v from %v: saw %d sweeps", window, begin, sweeps)
 		}
 	}
 }
