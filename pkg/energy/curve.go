@@ -61,12 +61,11 @@ func (c curve) inside(w Window) (n int64) {
 	return n
 }
 
-// What is looked at around the edge of a window. The value at a moment is a function of that moment and of the readings
-// within far of it alone, so that energies of windows that touch add up to that of the whole.
+// What is looked at around the edge of a window. The value at a moment is a function of that moment and of the updates near it
+// alone, so that energies of windows that touch add up to that of the whole.
 const (
 	near      = MaxGap          // updates further away say nothing of the power at an edge
-	far       = 2*near + MaxGap // but so many on each side are looked at as lie within this
-	least     = 4               // updates: of a slow counter, the one or two segments within near do not show how far power goes
+	far       = 2*near + MaxGap // what is held around a window at least
 	rangeSpan = 10              // segments on each side whose powers bound the power at an edge
 	fitSpan   = 8               // updates on each side that a line is laid through at most
 	sideSpan  = 4               // segments on each side that the power before and behind a step is taken from at most
@@ -74,6 +73,15 @@ const (
 	roughness = 0.4             // third differences of power beside its range, above which it is not smooth
 	fresh     = 1e-8            // seconds; updates whose times are known that well need no others
 	widen     = 0.25            // the range of powers seen is widened by so much of itself on each side
+
+	// So many updates on each side are looked at however far away they are: of a slow counter, or one that is seldom read, those
+	// within near do not show how far power goes.
+	least = 4
+	// Power that is not constant may go so many times as high as it was seen to for less than a segment, as while a prompt is
+	// worked on before the tokens come.
+	burst = 2
+	// unlimited is a power, W, where there are too few segments to tell.
+	unlimited = 1e300
 )
 
 // estimated is a value with the interval that it lies in.
@@ -119,31 +127,30 @@ func (c curve) at(t int64, period int64) estimated {
 	if b == 0 { // only where locking moved the first update behind t
 		return estimated{v: k[0].v, lo: k[0].v, hi: k[0].v}
 	}
+	v, constant := straight(k, a, b)
+	if !constant {
+		high *= burst
+	}
 	e := between(k, a, b, low, high)
-	if v, ok := straight(k, a, b); ok {
-		if max(k[a].h, k[b].h) > fresh {
-			e.v = v
-		}
-	} else if v, ok := smooth(k, a); ok {
+	if constant && max(k[a].h, k[b].h) > fresh {
 		e.v = v
-	} else if v, ok := stepped(k, a, b); ok {
+	} else if v, ok := smooth(k, a); ok && !constant {
+		e.v = v
+	} else if v, ok := stepped(k, a, b); ok && !constant {
 		e.v = v
 	}
 	e.v = min(max(e.v, e.lo), e.hi)
 	return e
 }
 
-// around is the updates within near of t; where those are few the next ones on each side within far, and at any rate the two
-// next to t.
+// around is the updates within near of t, and at any rate the next ones on each side.
 func (c curve) around(t int64) []knot {
 	index := func(t int64) int {
 		i, _ := slices.BinarySearchFunc(c, t, func(u update, t int64) int { return cmpInt(u.mid(), t) })
 		return i
 	}
 	from, to, next := index(t-int64(near)), index(t+int64(near)+1), index(t+1)
-	from = min(from, max(next-least, index(t-int64(far)), 0))
-	to = max(to, min(next+least, index(t+int64(far)+1), len(c)))
-	from, to = min(from, max(next-1, 0)), max(to, min(next+1, len(c)))
+	from, to = min(from, max(next-least, 0)), max(to, min(next+least, len(c)))
 	k := make([]knot, 0, to-from)
 	for _, u := range c[from:to] {
 		half := float64(u.hi-u.lo) / 2e9
@@ -171,12 +178,13 @@ func slope(k []knot, i int) float64 { return (k[i+1].v - k[i].v) / max(k[i+1].x-
 // nine windows in ten between pauses of an update, and for three in ten between pauses of 3 ms; docs/bench/energy.txt.)
 func powers(k []knot, a int) (low, high float64) {
 	low, high = math.Inf(1), math.Inf(-1)
-	for i := max(a-rangeSpan, 0); i < min(a+rangeSpan+1, len(k)-1); i++ {
+	from, to := max(a-rangeSpan, 0), min(a+rangeSpan+1, len(k)-1)
+	for i := from; i < to; i++ {
 		p := slope(k, i)
 		low, high = min(low, p), max(high, p)
 	}
-	if low > high {
-		return 0, 0
+	if to-from < 3 {
+		return 0, unlimited
 	}
 	more := widen * (high - low)
 	if low >= 0 {

@@ -30,10 +30,29 @@ var documented = map[string]time.Duration{"rapl": time.Millisecond, "perf": time
 
 func newDevice(k sensor) *device {
 	d := &device{source: k.source, name: k.device, counterPeriod: int64(documented[k.source])}
-	if k.source == record.SourceCPUEstimate {
+	switch k.source {
+	case record.SourceCPUEstimate:
 		d.counterPeriod = 1 // computed when it is read
+	case meterSource:
+		d.powerPeriod = 1 // each reading is a new one
 	}
 	return d
+}
+
+// meterSource is the source of external meters, whose readings repeat where the power does.
+const meterSource = "meter"
+
+// slack is how many times as long as told the time between two changes of a counter may be, in the middle, for what is told to be
+// believed.
+const slack = 3
+
+// renewed is the time between two updates of the counter: what is told or documented, unless the readings show that it is many times
+// longer, as of a counter that a hypervisor passes on once a second or of coarse steps.
+func (d *device) renewed() int64 {
+	if seen := periodOf(d.counter); d.counterPeriod > 1 && seen > slack*d.counterPeriod && seen > 2*d.counter.usual() {
+		return seen // not between two readings, which lie further apart than updates
+	}
+	return d.counterPeriod
 }
 
 // all is every series of the device.

@@ -138,3 +138,38 @@ func TestPowerThatDropsOut(t *testing.T) {
 		}
 	}
 }
+
+// Readings that look odd and are not: what they say is believed.
+func TestReadingsThatAreOrdinary(t *testing.T) {
+	whole := func(s float64) float64 { return 180 + math.Floor(math.Mod(s*7, 3)) } // repeats now and then
+	slow := func(s *record.Sample) { s.EnergyCounterJoules = units.Ptr(units.Joules(20 * math.Floor(seconds(s)))) }
+	low := both(counterAt(func(s float64) float64 { return 4.5 * s }), powerAt(func(s float64) float64 { return 4 + math.Mod(math.Floor(s), 2)/100 }))
+	for _, c := range []struct {
+		name    string
+		samples []record.Sample
+		device  record.Device
+		source  string
+		grade   record.Grade
+		reasons string
+	}{
+		{"a meter in whole watts, once per second", every(1000*ms, 0, 40_000*ms, "meter", "meter:wall", powerAt(whole)), record.CPU, "meter",
+			record.GradeB, PowerOnly},
+		{"RAPL that a hypervisor passes on once per second", every(50*ms, 0, 40_000*ms, "rapl", "cpu:0", slow), record.CPU, "",
+			record.GradeB, CounterOnly},
+		{"power in steps of a watt beside a counter, of little power", every(50*ms, 0, 40_000*ms, "nvml", "gpu:0", low), record.GPU, "",
+			record.GradeB, Disagree},
+		{"means over a time that nobody tells", every(100*ms, 0, 40_000*ms, "hwmon", "gpu:0", func(s *record.Sample) {
+			s.PowerAvgW = units.Ptr(units.Watts(whole(seconds(s))))
+		}), record.GPU, "", record.GradeC, PowerOnly + "," + PowerAveraged},
+	} {
+		w := window(c.device, 5300*ms, 35_300*ms)
+		w.Source = c.source
+		r := Of(c.samples, w)
+		if got := strings.Join(r.Reasons, ","); r.Joules == nil || r.Grade != c.grade || got != c.reasons {
+			t.Errorf("%s: saw %s J ± %s, %s %s, want %s %s", c.name, units.G4Ptr(r.Joules), units.G4Ptr(r.Error), r.Grade, got, c.grade, c.reasons)
+		}
+		if (r.Error == nil) != (c.grade == record.GradeC) {
+			t.Errorf("%s: saw a bound of %s", c.name, units.G4Ptr(r.Error))
+		}
+	}
+}

@@ -22,9 +22,10 @@ const (
 	MinUpdates = 2
 	// MaxDisagreement is how far counter and integrated power may differ, relative to the counter, for grade A.
 	MaxDisagreement = 0.05
-	// MaxContradiction is how far they may differ beyond their bounds for either to be believed, and how large the bound on
-	// integrated power may be for it to say anything of the counter.
-	MaxContradiction = 0.25
+	// MaxContradiction is how far they may differ beyond their bounds for either to be believed.
+	MaxContradiction = 0.10
+	// MaxRoughness is how large the bound on integrated power may be for it to say anything of the counter.
+	MaxRoughness = 0.25
 	// MaxMissing is the share of a window that power readings may be missing for at most, beside their usual distance.
 	MaxMissing = 0.05
 	// MaxBound is how large the error bound may be, relative to the energy, for a grade better than C.

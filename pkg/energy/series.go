@@ -128,23 +128,30 @@ func (s series) still(w Window) bool {
 // by an interval or two is no more than that.
 const holes = 4
 
-// missing is the time in w that lies between readings much further apart than they usually are, in seconds.
-func (s series) missing(w Window) float64 {
-	apart := make([]int64, 0, len(s))
+// usual is the median distance between two readings.
+func (s series) usual() int64 {
+	if len(s) < 2 {
+		return 0
+	}
+	apart := make([]int64, 0, len(s)-1)
 	for i := 1; i < len(s); i++ {
 		apart = append(apart, s[i].ts-s[i-1].ts)
 	}
-	if len(apart) == 0 {
-		return 0
-	}
 	slices.Sort(apart)
-	limit, sum := holes*apart[len(apart)/2], int64(0)
+	return apart[len(apart)/2]
+}
+
+// missing looks for distances between readings much larger than they usually are: the longest within w, and the root of the sum
+// of their squares, by which what happened in them adds up, in seconds.
+func (s series) missing(w Window) (longest, together float64) {
+	limit := holes * s.usual()
 	for i := 1; i < len(s); i++ {
 		if from, to := max(s[i-1].ts, w.Start), min(s[i].ts, w.End); s[i].ts-s[i-1].ts > limit && to > from {
-			sum += to - from
+			hole := time.Duration(to - from).Seconds()
+			longest, together = max(longest, hole), together+hole*hole
 		}
 	}
-	return time.Duration(sum).Seconds()
+	return longest, math.Sqrt(together)
 }
 
 // spread is the range of all readings.
@@ -154,6 +161,17 @@ func (s series) spread() float64 {
 		low, high = min(low, p.v), max(high, p.v)
 	}
 	return high - low
+}
+
+// grain is what the readings are multiples of, whole watts or tenths, else 0: then nobody knows on which side of a reading the power
+// was all the time.
+func (s series) grain() float64 {
+	for _, g := range []float64{1, 0.1} {
+		if !slices.ContainsFunc(s, func(p point) bool { return math.Abs(p.v/g-math.Round(p.v/g)) > 1e-6 }) {
+			return g
+		}
+	}
+	return 0
 }
 
 // stall is how many periods a counter may show one value for, while it is read, until it counts as standing still.

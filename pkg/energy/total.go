@@ -29,7 +29,7 @@ func sum(group []*device, w Window) energy {
 	best := counter
 	switch {
 	case counter.ok && power.ok:
-		e.reasons = compare(counter, power)
+		e.reasons = compare(counter, power, slackWatts.For(w.Length()))
 	case counter.ok:
 		e.reasons = []string{CounterOnly}
 	case power.ok:
@@ -56,13 +56,17 @@ func sum(group []*device, w Window) energy {
 	return e
 }
 
+// slackWatts is how far a reading of power may be off whatever the power: of boards' power nvidia-smi's manual says "accurate to
+// within +/- 5 watts".
+const slackWatts units.Watts = 5
+
 // compare says how a counter's energy and that of power readings beside it agree. Power that is sampled too badly to tell is
 // no check. Power that tells of quite another energy says that one of the two sensors is wrong, and not which.
-func compare(counter, power total) []string {
+func compare(counter, power total, slack units.Joules) []string {
 	apart := math.Abs(counter.v - power.v)
-	known := power.bound <= MaxContradiction*power.v
+	known := power.bound <= MaxRoughness*power.v
 	switch {
-	case apart > MaxContradiction*min(counter.v, power.v)+counter.bound+power.bound && !power.gap && !counter.gap:
+	case apart > MaxContradiction*min(counter.v, power.v)+counter.bound+power.bound+float64(slack) && !power.gap && !counter.gap:
 		return []string{Contradict}
 	case !known:
 		return []string{CounterOnly}
@@ -133,15 +137,16 @@ func counted(d *device, w Window) total {
 	if d.counter.falls(c) {
 		return total{why: CounterReset}
 	}
-	line := changes(d.counter.rising(c), d.counterPeriod)
-	from, to := line.at(w.Start, d.counterPeriod), line.at(w.End, d.counterPeriod)
+	period := d.renewed()
+	line := changes(d.counter.rising(c), period)
+	from, to := line.at(w.Start, period), line.at(w.End, period)
 	n := line.inside(w)
 	if !(to.v > from.v) {
 		return total{why: Stuck}
 	}
 	t := total{ok: true, gap: c.gap, few: n < MinUpdates || c.inside < MinSamples,
 		integral: integral{v: to.v - from.v, bound: from.bound() + to.bound(), inside: n, chance: to.open || n < MinSamples}}
-	if d.counter.frozen(w, cmp.Or(d.counterPeriod, periodOf(d.counter))) {
+	if d.counter.frozen(w, cmp.Or(period, periodOf(d.counter))) {
 		t.gap = true
 		t = t.blind()
 	}
@@ -174,10 +179,10 @@ func sampled(d *device, w Window) total {
 	if s.highest(w) == 0 {
 		return total{why: Stuck}
 	}
-	t := total{ok: true, gap: c.gap, few: c.inside < MinSamples, still: s.still(w), integral: trapezoid(s, w, c)}
-	missing := s.missing(w)
-	t.gap = t.gap || missing > MaxMissing*w.Length().Seconds()
-	t.bound += missing * s.spread()
+	t := total{ok: true, few: c.inside < MinSamples, still: s.still(w), integral: trapezoid(s, w, c)}
+	missing, apart := s.missing(w)
+	t.gap = missing > MaxMissing*w.Length().Seconds()
+	t.bound += apart*s.spread() + s.grain()/2*w.Length().Seconds()
 	t.vague = !t.still && vague(d.power, d.powerPeriod)
 	t.few = t.few || t.vague
 	return t.blind().plausible(w)
@@ -186,10 +191,15 @@ func sampled(d *device, w Window) total {
 // averaged is the energy of a device by its moving averages.
 func averaged(d *device, w Window) total {
 	c, ok := d.average.cover(w, 0)
-	if !ok || d.box == 0 {
+	if !ok {
 		return total{partly: d.average.partly(w)}
 	}
 	t := total{ok: true, gap: c.gap, still: d.average.still(w)}
+	if d.box == 0 { // over which time nobody tells, so that nothing bounds what was before
+		t.integral = integral{v: d.average.integral(w, c), bound: math.Inf(1), inside: c.inside}
+		t.averaged, t.few = true, c.inside < MinSamples
+		return t.plausible(w)
+	}
 	if t.integral, ok = averages(d.average, w, d.box, d.powerPeriod); !ok || t.bound > MaxBound*t.v {
 		if rough := smeared(d.average, w, c, d.box); !ok || rough.bound < t.bound {
 			t.integral = rough

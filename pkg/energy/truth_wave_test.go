@@ -59,11 +59,12 @@ func (s sine) energy(t float64) float64 {
 
 // The waves that some sensors cannot tell from others of another energy.
 const (
-	inStep = "sine of 1 Hz"        // moving averages over a second, and readings once per second, do not see it
-	hidden = "spikes at the edges" // which side of the edge they lie on no reading tells
-	beat   = "loop in step"        // with the readings: each shows the same part of it
-	dips   = "dips at the edges"   // of some milliseconds, as between runs that follow one another
-	pauses = "runs and pauses"     // of an update or so, in which no segment is all idle
+	inStep  = "sine of 1 Hz"        // moving averages over a second, and readings once per second, do not see it
+	hidden  = "spikes at the edges" // which side of the edge they lie on no reading tells
+	beat    = "loop in step"        // with the readings: each shows the same part of it
+	dips    = "dips at the edges"   // of some milliseconds, as between runs that follow one another
+	prefill = "prefill and decode"  // a request whose prompt takes twice the power of its tokens, for 10 to 80 ms
+	pauses  = "runs and pauses"     // of an update or so, in which no segment is all idle
 )
 
 const idleWatts, busyWatts = 60.0, 300.0
@@ -169,6 +170,28 @@ var waves = []struct {
 			p.piece(idleWatts, 0, unit*(0.05+1.45*r.Float64()))
 			p.piece(busyWatts, 0, unit*(1+3*r.Float64()))
 		}
+		return p
+	}},
+	{prefill, func(r *rand.Rand, s, e, length, unit float64) wave {
+		p := &pieces{}
+		request := func(to float64) {
+			p.piece(2*busyWatts, 0, min(0.01+0.07*r.Float64(), to-p.end()))
+			p.piece(busyWatts*(0.95+0.1*r.Float64()), 0, max(to-p.end(), 0))
+		}
+		gap := 0.005
+		if r.IntN(2) == 0 {
+			gap = 0.1 + 0.4*r.Float64()
+		}
+		p.piece(idleWatts, 0, 0.5*unit)
+		for p.end() < s-gap-2*unit {
+			request(min(p.end()+unit*(1+9*r.Float64()), s-gap))
+			p.piece(idleWatts, 0, min(gap, s-p.end()))
+		}
+		p.piece(idleWatts, 0, max(s-p.end(), 0))
+		request(e)
+		p.piece(idleWatts, 0, gap)
+		request(p.end() + e - s)
+		p.piece(idleWatts, 0, max(length-p.end(), 0))
 		return p
 	}},
 	{beat, func(r *rand.Rand, s, e, length, unit float64) wave {
