@@ -94,6 +94,9 @@ func (d *device) quiet(w Window) *units.Watts {
 		power.Power(Reading{p.ts, p.v}, 0)
 	}
 	for _, p := range d.average {
+		if d.box == 0 {
+			break
+		}
 		average.Power(Reading{p.ts, p.v}, d.box)
 	}
 	for _, q := range []*Quiet{&counter, &power, &average} {

@@ -20,6 +20,9 @@ func StepsOf(source string) Steps {
 	return Steps{period: newDevice(sensor{source: source}).counterPeriod}
 }
 
+// Period is the time between two updates as far as it is known, else 0.
+func (s *Steps) Period() int64 { return s.period }
+
 // Restart forgets the readings, as where a counter begins again.
 func (s *Steps) Restart() { *s = Steps{period: s.period} }
 

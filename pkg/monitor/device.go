@@ -33,6 +33,7 @@ type Device struct {
 	IdleJ      *units.Joules `json:"energy_idle_joules"`       // of the idle windows
 	IdleW      *units.Watts  `json:"power_idle_w"`             // their mean
 	AllJ       *units.Joules `json:"energy_all_joules"`        // of the span and of the idle windows
+	EnergyS    float64       `json:"energy_s"`                 // the time that energy and mean are of: a counter counts on in gaps
 	MeanW      *units.Watts  `json:"power_mean_w"`
 	PeakW      *units.Watts  `json:"power_peak_w"` // of power readings, else of the device's own means, else between a counter's updates
 	ThrottledS *float64      `json:"throttled_s"`  // nil where the source cannot tell
@@ -47,8 +48,9 @@ type Device struct {
 	Reasons  map[string]float64 `json:"throttled_by_reason_s,omitempty"`
 	ReadUnix int64              `json:"last_unix_ns"`
 
-	absent   string // why there is no energy of the counter
-	idleBusy bool   // the device worked whenever it was to be idle, or nobody knows
+	absent  string // why there is no energy of the counter, or of power
+	restful string // why there is no idle power
+	fell    bool   // the counter was set back
 }
 
 // Method is how energy was found.
@@ -89,6 +91,7 @@ type device struct {
 	rises          energy.Steps
 	peak, peakAvg  *units.Watts
 	peakRise       *units.Watts // of the counter
+	box            int64        // span of its own means
 	temp, util     mean
 	peakTemp       *units.Celsius
 	peakMem        *units.Bytes
@@ -111,13 +114,14 @@ type mean struct {
 
 func newDevice(s *record.Sample, idle bool) *device {
 	return &device{host: s.Host, source: s.Source, name: s.Device, idle: idle, throttle: map[string]float64{},
-		rises: energy.StepsOf(s.Source)}
+		rises: energy.StepsOf(s.Source), counter: meter{method: Counter}, power: meter{method: Integrated},
+		average: meter{method: Averaged}}
 }
 
 // add takes a sample in. idle says whether the time after it is marked idle: the sweep of a mark comes after the mark.
-// restarts counts the recordings before its own: each has counters of its own. rests counts the stretches that were marked idle
+// restarts counts the recordings before its own: each has counters of its own. rests are the stretches that were marked idle
 // until then, this one included.
-func (d *device) add(s *record.Sample, idle bool, restarts, rests int) {
+func (d *device) add(s *record.Sample, idle bool, restarts int, rests rests) {
 	if d.samples > 0 {
 		d.cover(s)
 	}
@@ -128,16 +132,16 @@ func (d *device) add(s *record.Sample, idle bool, restarts, rests int) {
 		now := moment{s.TSUnixNS, float64(*s.EnergyCounterJoules)}
 		d.counterPower(now, idle, again)
 		d.rise(s, again)
-		if d.counter.n > 0 && now.value < d.counter.before.value && !again && !d.counter.gap(now) {
-			d.counter.fell = true
-		}
-		d.counter.add(now, idle, rests, func(a, b moment) float64 { return b.value - a.value })
+		d.counter.add(now, idle, again, rests, d.rises.Period())
+	}
+	if s.PowerAvgNS != nil {
+		d.box = *s.PowerAvgNS
 	}
 	if s.PowerW != nil {
-		d.power.add(moment{s.TSUnixNS, float64(*s.PowerW)}, idle, rests, trapezoid)
+		d.power.add(moment{s.TSUnixNS, float64(*s.PowerW)}, idle, again, rests, 0)
 	}
 	if s.PowerAvgW != nil {
-		d.average.add(moment{s.TSUnixNS, float64(*s.PowerAvgW)}, idle, rests, trapezoid)
+		d.average.add(moment{s.TSUnixNS, float64(*s.PowerAvgW)}, idle, again, rests, d.box)
 	}
 	d.keep(s, idle)
 }
@@ -245,26 +249,40 @@ func (d *device) figures(rests rests, end int64) Device {
 	if d.source == tellsThrottling || len(d.throttle) > 0 {
 		f.ThrottledS = units.Ptr(d.throttled.Seconds())
 	}
-	f.PeakW = cmp.Or(d.peak, d.peakAvg)
-	m := &d.counter
-	if f.absent = m.unbelieved(); f.absent == "" {
-		f.PeakW = cmp.Or(f.PeakW, d.peakRise)
+	m := d.meter(&f)
+	if m == nil {
+		return f
 	}
-	switch {
-	case m.all.time > 0 && f.absent == "":
-		f.Method = Counter
-		if part := d.power.unmarked(); part.time > 0 {
+	f.PeakW = cmp.Or(positive(d.peak), positive(d.peakAvg))
+	if m.method == Counter {
+		f.PeakW, f.fell = cmp.Or(f.PeakW, positive(d.peakRise)), m.falls > 0
+		if part := d.power.unmarked(); part.joules > 0 {
 			f.Integrated = units.Ptr(units.Joules(part.joules))
 		}
-	case d.power.all.time > 0:
-		m, f.Method = &d.power, Integrated
-	case d.average.all.time > 0:
-		m, f.Method = &d.average, Averaged
-	default:
-		return f
 	}
 	f.energy(m, rests)
 	return f
+}
+
+// meter is what the energy is taken from: the first that works. What only ever told 0 is none.
+func (d *device) meter(f *Device) *meter {
+	for _, m := range []*meter{&d.counter, &d.power, &d.average} {
+		why := m.unbelieved()
+		if m.all.time > 0 && why == "" {
+			f.Method = m.method
+			return m
+		}
+		f.absent = cmp.Or(f.absent, why)
+	}
+	return nil
+}
+
+// positive is nil for 0, which nothing that is on draws.
+func positive(w *units.Watts) *units.Watts {
+	if w == nil || *w == 0 {
+		return nil
+	}
+	return w
 }
 
 // stopped is how long before the end the readings stopped, 0 where they did not. Those of processes end with the processes.
@@ -279,15 +297,19 @@ func (d *device) stopped(end int64) time.Duration {
 // energy is what a meter says.
 func (f *Device) energy(m *meter, rests rests) {
 	f.AllJ = units.Ptr(units.Joules(m.all.joules))
-	if m.idly.time > 0 {
-		f.IdleJ, f.IdleW = units.Ptr(units.Joules(m.idly.joules)), rests.idle(f.Host, f.Name, m.rests)
-		f.idleBusy = f.IdleW == nil
+	if idly := m.idly(); idly.time > 0 {
+		f.IdleJ = units.Ptr(units.Joules(idly.joules))
 	}
+	f.IdleW, f.restful = rests.idle(f.Host, f.Name, m.rests)
 	if len(rests) > 0 && !m.worked { // the recording ended before there was anything but idleness
 		f.Integrated, f.PeakW = nil, nil
 		return
 	}
 	part := m.unmarked()
+	if part.time <= 0 {
+		return
+	}
+	f.EnergyS = part.time.Seconds()
 	f.EnergyJ, f.MeanW = units.Ptr(units.Joules(part.joules)), units.Ptr(part.watts())
 	if f.PeakW != nil { // readings miss peaks that a counter's rise has in it, and no peak is below the mean
 		raise(&f.PeakW, f.MeanW)
@@ -297,15 +319,18 @@ func (f *Device) energy(m *meter, rests rests) {
 	}
 }
 
-// powerNow is the last power reading: instantaneous, else from the counter, else the device's own mean.
+// powerNow is the last power reading: instantaneous, else from the counter, else the device's own mean. What never told
+// anything but 0 does not work.
 func (d *device) powerNow() *units.Watts {
 	switch {
-	case d.last.PowerW != nil:
+	case d.last.PowerW != nil && d.power.seen:
 		return d.last.PowerW
-	case d.fromCounter != nil:
+	case d.fromCounter != nil && d.counter.all.joules > 0:
 		return d.fromCounter
+	case d.average.seen:
+		return d.last.PowerAvgW
 	}
-	return d.last.PowerAvgW
+	return nil
 }
 
 // rank puts what measures power of processors and graphics first, then the machine, then the rest.

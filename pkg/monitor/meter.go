@@ -13,14 +13,17 @@ type moment struct {
 	value float64
 }
 
-// meter adds up energy between readings.
+// meter adds up energy between readings of one quantity of a device.
 type meter struct {
-	n         int64
-	before    moment
-	idle      bool      // whether the time after it is marked idle
-	all, idly stretch   // all energy, and that of the time marked idle
-	rests     []stretch // that of each stretch marked idle
-	fell      bool      // it is a counter that was set back
+	method Method
+	n      int64
+	before moment
+	idle   bool          // whether the time after it is marked idle
+	all    stretch       // all energy
+	read   time.Duration // between readings, without gaps
+	rests  []resting     // of each stretch marked idle
+	falls  int64         // of a counter
+	seen   bool          // a reading other than 0
 
 	busy   int  // parts in a row that are not marked idle
 	after  bool // the part before them was
@@ -33,22 +36,39 @@ type stretch struct {
 	joules float64
 }
 
-// add takes a reading in; between is the energy from one to the next. It counts nothing over a gap, nor where a counter
-// falls, as it does where another recording begins.
-func (m *meter) add(now moment, idle bool, rests int, between func(a, b moment) float64) {
+// resting is what a device drew in a stretch that is marked idle.
+type resting struct {
+	quiet   energy.Quiet
+	time    time.Duration // of what is metered, in the stretch
+	touched stretch       // what is metered between readings of which one is in it, or both
+}
+
+// add takes a reading in. It counts nothing where a counter falls, nor over a gap of power; a counter that only rose has
+// counted on meanwhile. again says that another recording begins, whose counter is another. A counter is renewed every span,
+// and an average is taken over one, as far as that is known.
+func (m *meter) add(now moment, idle, again bool, rests rests, span int64) {
 	before, wasIdle, gap := m.before, m.idle, m.gap(now)
+	fresh := m.n == 0 || again
+	m.rest(before, now, fresh, rests, span)
 	m.n++
 	m.before, m.idle = now, idle
+	m.seen = m.seen || now.value != 0
 	if m.n == 1 {
 		return
 	}
-	part := stretch{time.Duration(now.ts - before.ts), between(before, now)}
-	if part.time <= 0 || part.joules < 0 || gap {
+	if m.method == Counter && now.value < before.value && !again && !gap {
+		m.falls++
+	}
+	part, ok := m.between(before, now, rests)
+	if !ok || again || gap && (m.method != Counter) {
 		return
 	}
+	if !gap {
+		m.read += part.time
+	}
 	m.all.add(part)
+	m.touch(before, now, part, rests)
 	if wasIdle {
-		m.rest(rests, part)
 		m.busy, m.after = 0, true
 		return
 	}
@@ -58,21 +78,88 @@ func (m *meter) add(now moment, idle bool, rests int, between func(a, b moment) 
 
 // gap reports whether readings were missing before the one that is now.
 func (m *meter) gap(now moment) bool {
-	return m.n > 1 && time.Duration(now.ts-m.before.ts) > gapAfter(m.all.time/time.Duration(m.n-1))
+	return m.n > 1 && time.Duration(now.ts-m.before.ts) > gapAfter(m.read/time.Duration(m.n-1))
 }
 
-// rest adds a part of the last of so many stretches that are marked idle.
-func (m *meter) rest(rests int, part stretch) {
-	m.idly.add(part)
-	for len(m.rests) < rests {
-		m.rests = append(m.rests, stretch{})
+// between is the energy from one reading to the next. At a mark between two readings of power it goes from the one to the other.
+func (m *meter) between(a, b moment, rests rests) (part stretch, ok bool) {
+	part.time = time.Duration(b.ts - a.ts)
+	marks, stretches := rests.marks(a.ts, b.ts)
+	switch {
+	case part.time <= 0:
+		return part, false
+	case m.method == Counter:
+		part.joules = b.value - a.value
+		return part, part.joules >= 0 && stretches < 2
+	case m.method == Averaged || len(marks) == 0:
+		part.joules = (a.value + b.value) / 2 * part.time.Seconds()
+		return part, stretches < 2
 	}
-	m.rests[rests-1].add(part)
+	part.joules = a.value*time.Duration(marks[0]-a.ts).Seconds() + b.value*time.Duration(b.ts-marks[0]).Seconds()
+	return part, len(marks) == 1
 }
 
-// unmarked is the energy of the time that is not marked idle.
+// rest takes in what a reading tells of the stretch that was marked idle last.
+func (m *meter) rest(before, now moment, fresh bool, rests rests, span int64) {
+	for len(m.rests) < len(rests) {
+		m.rests = append(m.rests, resting{})
+	}
+	if len(rests) == 0 {
+		return
+	}
+	q := &m.rests[len(rests)-1].quiet
+	q.From, q.To = rests.span(len(rests) - 1)
+	switch r := (energy.Reading{TS: now.ts, V: now.value}); {
+	case m.method == Counter:
+		q.Counter(energy.Reading{TS: before.ts, V: before.value}, r, fresh, span)
+	case m.method == Integrated:
+		q.Power(r, 0)
+	case span > 0:
+		q.Power(r, span)
+	}
+}
+
+// touch notes how much of a part lies in stretches that are marked idle.
+func (m *meter) touch(a, b moment, part stretch, rests rests) {
+	for i := len(rests) - 1; i >= 0; i-- {
+		in := rests.overlap(i, a.ts, b.ts)
+		if in <= 0 {
+			return
+		}
+		m.rests[i].time += in
+		m.rests[i].touched.add(part)
+	}
+}
+
+// idly is the energy of the time that is marked idle, as far as readings inside it tell.
+func (m *meter) idly() (sum stretch) {
+	for i := range m.rests {
+		sum.add(m.rests[i].stretch())
+	}
+	return sum
+}
+
+// stretch is the energy of the stretch; nothing where its power is not known.
+func (r *resting) stretch() stretch {
+	watts := r.quiet.Watts()
+	if watts == nil {
+		return stretch{}
+	}
+	return stretch{r.time, float64(watts.For(r.time))}
+}
+
+// unmarked is the energy of the time that is not marked idle: what was metered less what the stretches that are marked drew. What
+// lies between readings around one of which that is not known is neither's.
 func (m *meter) unmarked() stretch {
-	return stretch{m.all.time - m.idly.time, m.all.joules - m.idly.joules}
+	out := m.all
+	for i := range m.rests {
+		r := m.rests[i].stretch()
+		if r.time == 0 {
+			r = m.rests[i].touched
+		}
+		out.time, out.joules = out.time-r.time, out.joules-r.joules
+	}
+	return stretch{out.time, max(out.joules, 0)}
 }
 
 func (s *stretch) add(part stretch) {
@@ -82,15 +169,14 @@ func (s *stretch) add(part stretch) {
 
 func (s stretch) watts() units.Watts { return units.Joules(s.joules).Over(s.time) }
 
-// trapezoid is the energy between two readings of power.
-func trapezoid(a, b moment) float64 {
-	return (a.value + b.value) / 2 * time.Duration(b.ts-a.ts).Seconds()
-}
+// mostFalls is the share of its readings at which a counter may fall to be one that was set back: more often, it is two
+// recordings of one device in one.
+const mostFalls = 0.05
 
-// unbelieved is why a counter that rose so far is none, "" where it is one.
+// unbelieved is why a meter is none, "" where it is one.
 func (m *meter) unbelieved() string {
 	switch {
-	case m.fell:
+	case m.falls > 1 && float64(m.falls) > mostFalls*float64(m.n):
 		return energy.CounterReset
 	case m.all.time > 0 && m.all.joules == 0:
 		return energy.Stuck

@@ -62,7 +62,7 @@ func (m *Monitor) add(s *record.Sample) {
 		d = newDevice(s, m.idle)
 		m.devices[key] = d
 	}
-	d.add(s, m.idle, m.recorder.restarts, len(m.rests))
+	d.add(s, m.idle, m.recorder.restarts, m.rests)
 	m.rests.add(s)
 }
 

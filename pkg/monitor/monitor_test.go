@@ -88,7 +88,7 @@ func TestFiguresOfADevice(t *testing.T) {
 	if d.Integrated == nil || math.Abs(float64(*d.Integrated)-120) > 4 {
 		t.Errorf("integrated: saw %s J, want about 120", units.G4Ptr(d.Integrated))
 	}
-	if *d.IdleW != 10 || *d.PeakW != 50 || math.Abs(float64(*d.MeanW)-30) > 1e-6 || d.Method != Counter {
+	if math.Abs(float64(*d.IdleW)-10) > 1e-9 || *d.PeakW != 50 || math.Abs(float64(*d.MeanW)-30) > 1e-5 || d.Method != Counter {
 		t.Errorf("saw %v W idle, %v W peak, %v W mean by %s", *d.IdleW, *d.PeakW, *d.MeanW, d.Method)
 	}
 	if d.ThrottledS == nil || math.Abs(*d.ThrottledS-1) > 1e-6 || math.Abs(d.Device.Reasons["thermal"]-1) > 1e-6 || d.Last.Throttle != "" {
@@ -270,25 +270,33 @@ func TestReadingsThatStop(t *testing.T) {
 	}
 }
 
-// A counter that falls was set back, and how far it had risen is not known, unless another recording begins there.
+// Of a counter that fell the parts are added up, without the reading that fell; one that falls again and again is two recordings
+// of one device in one. What a counter was at the beginning of another recording says nothing of the one before.
 func TestCounterFalls(t *testing.T) {
 	m := New()
-	counted(m, 0, 0, 0, 5, 10, 1, 6)
+	counted(m, 0, 0, 0, 5, 10, 1, 6, 11)
 	sum := Summarize(m, NewGrader())
-	if d := sum.Devices[0]; d.EnergyJ != nil || d.MeanW != nil || d.Method != "" || d.Grade.Grade != "" ||
-		!slices.Equal(d.Grade.Reasons, []string{energy.CounterReset}) {
-		t.Errorf("set back: saw %s J by %s, %v, want none and why", units.G4Ptr(d.EnergyJ), d.Method, d.Grade)
+	d := sum.Devices[0]
+	near(t, "set back", d.EnergyJ, 20)
+	if d.EnergyS != 2 || d.Grade.Grade != record.GradeC || !slices.Equal(d.Grade.Reasons, []string{energy.CounterReset}) || d.ErrorJ != nil {
+		t.Errorf("set back: saw energy of %v s, %v", d.EnergyS, d.Grade)
 	}
 	var text strings.Builder
-	if err := sum.WriteText(&text); err != nil || !strings.Contains(text.String(), energy.CounterReset) {
-		t.Errorf("saw %s, %v, want the reason", text.String(), err)
+	if err := sum.WriteText(&text); err != nil || !strings.Contains(text.String(), energy.CounterReset) || !strings.Contains(text.String(), " 2 s ") {
+		t.Errorf("saw %s, %v, want the reason and the time", text.String(), err)
+	}
+	m = New()
+	counted(m, 0, 0, 0, 100, 5, 105, 10, 110)
+	d = Summarize(m, NewGrader()).Devices[0]
+	if d.EnergyJ != nil || d.MeanW != nil || d.Method != "" || d.Grade.Grade != "" || !slices.Equal(d.Grade.Reasons, []string{energy.CounterReset}) {
+		t.Errorf("falls again and again: saw %s J by %s, %v, want none and why", units.G4Ptr(d.EnergyJ), d.Method, d.Grade)
 	}
 	for i := range 5 {
 		s := at(10*time.Second+time.Duration(i)*time.Second, "rapl", "cpu:0")
 		s.PowerW = units.Ptr(units.Watts(10))
 		m.Add(s)
 	}
-	d := m.Snapshot().Devices[0]
+	d = Summarize(m, NewGrader()).Devices[0]
 	near(t, "integrated", d.EnergyJ, 40)
 	if d.Method != Integrated {
 		t.Errorf("saw energy by %s", d.Method)
@@ -297,6 +305,52 @@ func TestCounterFalls(t *testing.T) {
 	counted(m, 0, 0, 0, 5, 10)
 	counted(m, 2*time.Second, 2*time.Second, 0, 5, 10)
 	near(t, "two recordings", m.Snapshot().Devices[0].EnergyJ, 20)
+}
+
+// A recorder that stood still for a while missed nothing of what a counter counted meanwhile, and the energy is of that time, too.
+func TestCounterCountsInAGap(t *testing.T) {
+	m, g := New(), NewGrader()
+	for now := time.Duration(0); now <= 12*time.Second; now += 50 * time.Millisecond {
+		if now > 3*time.Second && now < 8*time.Second {
+			continue
+		}
+		counter, power := at(now, "rapl", "cpu:0"), at(now, "hwmon", "system")
+		counter.EnergyCounterJoules, power.PowerW = units.Ptr(units.Joules(50*now.Seconds())), units.Ptr(units.Watts(50+0.1*now.Seconds()))
+		for _, s := range []record.Sample{counter, power} {
+			m.Add(s)
+			g.Add(&s)
+		}
+	}
+	devices := Summarize(m, g).Devices
+	near(t, "counter", devices[0].EnergyJ, 600)
+	for i, want := range []float64{12, 7} {
+		if d := devices[i]; math.Abs(d.EnergyS-want) > 1e-9 || d.Grade.Grade != record.GradeC || !slices.Contains(d.Grade.Reasons, energy.Gap) ||
+			slices.Contains(d.Grade.Reasons, energy.PartlyCovered) || d.Gaps != 1 || (d.ErrorJ != nil) != (i == 0) {
+			t.Errorf("%s: saw energy of %v s, %d gaps, %v, want %v s", d.Name, d.EnergyS, d.Gaps, d.Grade, want)
+		}
+	}
+}
+
+// Nothing that is on draws 0 W: a sensor that tells nothing else does not work, and its figures are absent.
+func TestZerosAreNoPower(t *testing.T) {
+	for _, column := range []func(*record.Sample){
+		func(s *record.Sample) { s.PowerW = units.Ptr(units.Watts(0)) },
+		func(s *record.Sample) { s.PowerAvgW, s.PowerAvgNS = units.Ptr(units.Watts(0)), units.Ptr(int64(1e9)) },
+		func(s *record.Sample) { s.EnergyCounterJoules = units.Ptr(units.Joules(7)) },
+	} {
+		m, g := New(), NewGrader()
+		for now := time.Duration(0); now <= 30*time.Second; now += 100 * time.Millisecond {
+			s := at(now, "hwmon", "system")
+			column(&s)
+			m.Add(s)
+			g.Add(&s)
+		}
+		d := Summarize(m, g).Devices[0]
+		if d.EnergyJ != nil || d.MeanW != nil || d.PeakW != nil || d.PowerW != nil || d.Grade.Grade != "" || !slices.Equal(d.Grade.Reasons, []string{energy.Stuck}) {
+			t.Errorf("saw %s J, %s W, %s W at most, %s W now, %v, want none and why", units.G4Ptr(d.EnergyJ), units.G4Ptr(d.MeanW),
+				units.G4Ptr(d.PeakW), units.G4Ptr(d.PowerW), d.Grade)
+		}
+	}
 }
 
 // A counter that stands still is not working, and a fall in a gap is a part of the gap.

@@ -1,6 +1,9 @@
 package monitor
 
 import (
+	"cmp"
+	"time"
+
 	"github.com/banterhearts/bh/pkg/energy"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/units"
@@ -52,18 +55,57 @@ func (r rests) add(s *record.Sample) {
 	last[key] = use
 }
 
-// idle is the mean power of a device in those of the stretches in which it was left alone; nil where there is none.
-func (r rests) idle(host, device string, parts []stretch) *units.Watts {
+// span is the begin and the end of a stretch; 0 for one that goes on.
+func (r rests) span(i int) (from, to int64) {
+	use := r[i][deviceKey{}]
+	return use.From, use.To
+}
+
+// overlap is how much of the time from from to to lies in a stretch.
+func (r rests) overlap(i int, from, to int64) time.Duration {
+	begin, end := r.span(i)
+	if end == 0 {
+		end = to
+	}
+	return time.Duration(min(to, end) - max(from, begin))
+}
+
+// marks are the begins and ends between two moments, the later stretch's first, and how many stretches the time between is a
+// part of.
+func (r rests) marks(from, to int64) (marks []int64, stretches int) {
+	for i := len(r) - 1; i >= 0; i-- {
+		if r.overlap(i, from, to) <= 0 {
+			break
+		}
+		stretches++
+		begin, end := r.span(i)
+		for _, mark := range []int64{begin, end} {
+			if mark > from && mark < to {
+				marks = append(marks, mark)
+			}
+		}
+	}
+	return marks, stretches
+}
+
+// idle is the mean power of a device in those of the stretches in which it was left alone; nil where there is none, and why.
+func (r rests) idle(host, device string, parts []resting) (watts *units.Watts, why string) {
 	var sum stretch
-	for i, part := range parts {
-		if r.rested(i, host, device) {
+	for i := range parts {
+		switch part := parts[i].stretch(); {
+		case parts[i].time == 0:
+		case !r.rested(i, host, device):
+			why = energy.IdleBusy
+		case part.time == 0:
+			why = cmp.Or(why, energy.IdleUnderSampled)
+		default:
 			sum.add(part)
 		}
 	}
 	if sum.time == 0 {
-		return nil
+		return nil, why
 	}
-	return units.Ptr(sum.watts())
+	return units.Ptr(sum.watts()), ""
 }
 
 func (r rests) rested(i int, host, device string) bool {

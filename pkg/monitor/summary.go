@@ -48,14 +48,18 @@ func (d *DeviceSummary) grade(g Grade) {
 		if d.StoppedS > 0 {
 			d.doubt(energy.Gap)
 		}
+		if d.fell {
+			d.doubt(energy.CounterReset)
+			d.ErrorJ = nil // how far it had risen since the reading before is not known
+		}
 		if g.Grade != record.GradeD && g.loose(*d.EnergyJ) {
 			d.doubt(energy.ErrorBound)
 		}
 	case d.absent != "":
 		d.Grade.Reasons = []string{d.absent}
 	}
-	if d.idleBusy {
-		d.Grade.Reasons = append(d.Grade.Reasons, energy.IdleBusy)
+	if d.restful != "" {
+		d.Grade.Reasons = append(d.Grade.Reasons, d.restful)
 	}
 }
 
@@ -107,7 +111,11 @@ func (s Summary) WriteText(w io.Writer) error {
 }
 
 func (d *DeviceSummary) powerRow(marked bool) []string {
-	row := []string{d.Name, d.Source, span(d.SpanS), fmt.Sprint(d.Samples), unit(d.EnergyJ, "J"), unit(d.ErrorJ, "J"),
+	length := d.SpanS
+	if d.EnergyJ != nil {
+		length = d.EnergyS
+	}
+	row := []string{d.Name, d.Source, span(length), fmt.Sprint(d.Samples), unit(d.EnergyJ, "J"), unit(d.ErrorJ, "J"),
 		string(d.Grade.Grade), unit(d.MeanW, "W"), unit(d.PeakW, "W"), d.throttledShare()}
 	if marked {
 		row = append(row, unit(d.IdleW, "W"), unit(d.MarginalJ, "J"))
