@@ -144,15 +144,9 @@ func (d *data) costFindings() []Line {
 
 // costInterval is the interval of a backend's mean cost in brackets, or nothing where there is none.
 func (d *data) costInterval(label string, mode record.Mode) Line {
-	return intervalWords(d.costMeanInterval(d.costRows(label, mode, "", record.OnDemand)))
-}
-
-// intervalWords is an interval in brackets, or nothing where it is not known.
-func intervalWords(low, high number) Line {
-	if !low.known() || !high.known() {
-		return nil
-	}
-	return prose(" (95% interval %s to %s)", low.span(), high.span())
+	rows := d.costRows(label, mode, "", record.OnDemand)
+	low, high := d.costMeanInterval(rows)
+	return intervalWords(d.costMean(rows, costTotal), low, high, replicatesIn(d.group(label, mode).cells))
 }
 
 // spotFindings are the best spot price of each mode and what it saves.
@@ -220,7 +214,8 @@ func (d *data) requestFindings() []Line {
 	line := prose("Best request cost (%s prompt tokens, %s generated): %s, %s USD",
 		d.bookNumber(float64(d.Book.Request.PromptTokens), "request.prompt_tokens").integer(),
 		d.bookNumber(float64(d.Book.Request.GenerateTokens), "request.generate_tokens").integer(), strong(best.name()), best.total.span())
-	return []Line{d.onCost(append(append(line, intervalWords(best.low, best.high)...), word(".")), best.cells())}
+	line = append(line, intervalWords(best.total, best.low, best.high, replicatesIn(d.cellsOf(best.cells())))...)
+	return []Line{d.onCost(append(line, word(".")), best.cells())}
 }
 
 // latencyFindings are the lowest mean latency of each mode.

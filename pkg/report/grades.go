@@ -112,6 +112,17 @@ func of(mode record.Mode, labels ...string) func(cellRow) bool {
 	}
 }
 
+// cellsOf are the cells that are wanted.
+func (d *data) cellsOf(wanted func(cellRow) bool) []cellRow {
+	var list []cellRow
+	for _, c := range d.cells {
+		if wanted(c) {
+			list = append(list, c)
+		}
+	}
+	return list
+}
+
 // onEnergy adds to a statement that rests on energy how well that is known.
 func (d *data) onEnergy(line Line, wanted func(cellRow) bool) Line {
 	return append(line, word(" "+sentenceStart(d.gradesOf(wanted).brief())+"."))

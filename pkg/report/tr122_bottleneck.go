@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -66,6 +67,7 @@ type bottleneck struct {
 	group
 	bound     roofline.Bound
 	rule      string
+	why       string // what the rule says of no backend in particular, where nothing is known
 	evidence  []Line // numbers
 	scenarios map[roofline.Bound][]string
 	intervals bool   // there are any
@@ -117,11 +119,13 @@ func (d *data) bottleneck(g group) bottleneck {
 	b.above = aboveAll(mbu) || aboveAll(mfu)
 	if b.bound == roofline.Unknown {
 		b.rule = absentWords(mbu, mfu)
+		b.why = b.rule
 	}
+	replicated := d.replicatesOf(g.cells, resStepMS)
 	mbuLow, mbuHigh, ok := utilisationInterval(cells, func(r roofs) (n, low, high number) { return r.mbu, r.mbuLow, r.mbuHigh })
 	mfuLow, mfuHigh, both := utilisationInterval(cells, func(r roofs) (n, low, high number) { return r.mfu, r.mfuLow, r.mfuHigh })
 	b.evidence = []Line{
-		utilisationWords("MBU", mbu, mbuLow, mbuHigh, ok), utilisationWords("MFU", mfu, mfuLow, mfuHigh, both),
+		utilisationWords("MBU", mbu, mbuLow, mbuHigh, ok, replicated), utilisationWords("MFU", mfu, mfuLow, mfuHigh, both, replicated),
 		prose("threads busy %s", busy.suffixed("%")), prose("throttled %s", throttled.suffixed("%")),
 	}
 	if b.foreign = d.foreign(g); b.foreign.known() {
@@ -131,18 +135,20 @@ func (d *data) bottleneck(g group) bottleneck {
 		b.evidence = append(b.evidence, prose("between client and engine %s of the time", outside.suffixed("%")))
 	}
 	if b.intervals = ok && both; b.intervals {
-		b.within(e, [2]float64{mbuLow, mbuHigh}, [2]float64{mfuLow, mfuHigh})
+		b.within(e, [2]float64{mbuLow, mbuHigh}, [2]float64{mfuLow, mfuHigh}, replicated)
 	}
 	if b.bound != roofline.Unknown && b.foreign.known() && *b.foreign.value > roofline.ForeignPct {
 		b.bound = roofline.Unknown
 		b.rule = fmt.Sprintf("other processes used %s%% of the CPUs beside its runs, more than %d%%: it may be those that held it back",
 			units.G4(*b.foreign.value), roofline.ForeignPct)
+		b.why = fmt.Sprintf("other processes used more than %d%% of the CPUs beside the runs", roofline.ForeignPct)
 	}
 	return b
 }
 
 // within judges at the corners of the intervals: where they cover more than one verdict, none is known.
-func (b *bottleneck) within(e roofline.Evidence, mbu, mfu [2]float64) {
+func (b *bottleneck) within(e roofline.Evidence, mbu, mfu [2]float64, r replicates) {
+	meanMBU, meanMFU := *e.MBU, *e.MFU
 	open := []roofline.Bound{b.bound}
 	for _, x := range mbu {
 		for _, y := range mfu {
@@ -159,7 +165,12 @@ func (b *bottleneck) within(e roofline.Evidence, mbu, mfu [2]float64) {
 	for i, o := range open {
 		parts[i] = string(o)
 	}
-	b.bound = roofline.Unknown
+	b.bound, b.why = roofline.Unknown, "the 95% intervals cover more than one verdict"
+	if why := cmp.Or(r.doubt(meanMBU, mbu[0], mbu[1]), r.doubt(meanMFU, mfu[0], mfu[1])); why != "" {
+		b.why = why
+		b.rule = why + ", so that more than one verdict is left: " + strings.Join(parts, ", ")
+		return
+	}
 	b.rule = fmt.Sprintf("the 95%% intervals (MBU %s to %s%%, MFU %s to %s%%) cover more than one verdict: %s",
 		units.G4(mbu[0]), units.G4(mbu[1]), units.G4(mfu[0]), units.G4(mfu[1]), strings.Join(parts, ", "))
 }
@@ -195,13 +206,13 @@ func utilisationInterval(cells []roofs, get func(roofs) (n, low, high number)) (
 	return meanInterval(list, len(cells))
 }
 
-func utilisationWords(name string, n number, low, high float64, ok bool) Line {
+func utilisationWords(name string, n number, low, high float64, ok bool, r replicates) Line {
 	line := prose(name+" %s", n.suffixed("%"))
 	if !ok || !n.known() {
 		return line
 	}
 	l, h := number{value: &low, source: n.source}, number{value: &high, source: n.source}
-	return append(line, intervalWords(l, h)...)
+	return append(line, intervalWords(n, l, h, r)...)
 }
 
 // outside is the share of a server's latency that passed outside its engine, per cent.
@@ -235,6 +246,33 @@ func (b *bottleneck) short() Line {
 		line = append(line, word("; above 100%: "+aboveWhy))
 	}
 	return append(line, word(")."))
+}
+
+// noneKnown is the one line that is left to say where none of several verdicts is known; nil where one is.
+func noneKnown(list []bottleneck) Line {
+	by := map[string][]string{}
+	var order []string
+	for _, b := range list {
+		if b.bound != roofline.Unknown {
+			return nil
+		}
+		if by[b.why] == nil {
+			order = append(order, b.why)
+		}
+		by[b.why] = append(by[b.why], fmt.Sprintf("%s in %s", b.label, b.mode))
+	}
+	if len(list) < 2 {
+		return nil
+	}
+	line := prose("What holds the backends back: %s of any, as ", strong(string(roofline.Unknown)))
+	if len(order) == 1 {
+		return append(line, word(order[0]+"."))
+	}
+	parts := make([]string, len(order))
+	for i, why := range order {
+		parts[i] = why + " (" + strings.Join(by[why], ", ") + ")"
+	}
+	return append(line, word(strings.Join(parts, "; ")+"."))
 }
 
 // full is the verdict with all that it rests on and how sure it is.

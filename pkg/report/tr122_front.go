@@ -55,7 +55,11 @@ func (d *data) findings122() []Line {
 		lines = append(lines, d.energyFinding(mode))
 	}
 	lines = append(lines, d.memoryFinding())
-	for _, b := range d.bottlenecks() {
+	list := d.bottlenecks()
+	if nothing := noneKnown(list); nothing != nil {
+		lines, list = append(lines, nothing), nil
+	}
+	for _, b := range list {
 		lines = append(lines, b.short())
 	}
 	return append(append(lines, d.recordingFinding()), d.runFindings()...)
@@ -77,9 +81,10 @@ func (d *data) energyFinding(mode record.Mode) Line {
 	if len(order) == 0 {
 		return prose("Energy, %s: not known. %s.", code(string(mode)), grades)
 	}
-	low, high := d.resourceInterval(d.group(order[0].label, mode), resPerToken)
+	best := d.group(order[0].label, mode)
+	low, high := d.resourceInterval(best, resPerToken)
 	line := prose("Energy, %s: lowest %s, %s J per token", code(string(mode)), strong(order[0].label), order[0].span())
-	line = append(line, intervalWords(low, high)...)
+	line = append(line, intervalWords(order[0].number, low, high, d.replicatesOf(best.cells, resPerToken))...)
 	if len(order) > 1 {
 		end := last(order)
 		line = append(line, prose("; highest%s %s, %s J, a factor of %s (the lowest is %s)", word(amongComplete(order)), strong(end.label), end.span(),

@@ -107,6 +107,9 @@ func (d *data) drawAnswer() Line {
 
 func (d *data) limitAnswer() Line {
 	list := d.bottlenecks()
+	if nothing := noneKnown(list); nothing != nil {
+		return nothing
+	}
 	var parts []string
 	for _, mode := range d.measuredModes() {
 		parts = append(parts, string(mode)+": "+verdicts(list, mode))

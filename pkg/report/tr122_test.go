@@ -291,7 +291,7 @@ func TestResourcesWithoutRoofs(t *testing.T) {
 		if !strings.Contains(md, c.want) {
 			t.Errorf("%s: report.md lacks %q", c.name, c.want)
 		}
-		if c.k != slower && !strings.Contains(md, "back in `prefill`: **not known**") {
+		if c.k != slower && !strings.Contains(md, "What holds the backends back: **not known** of any, as ") {
 			t.Errorf("%s: a verdict without roofs", c.name)
 		}
 	}
