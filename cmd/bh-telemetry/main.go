@@ -32,7 +32,8 @@
 // A Parquet recording grows in place and can be read at any time, after kill -9 too, up to its last row group; the samples
 // since then are in a journal beside it, synced every half second. recover puts the two together; the next recording to the
 // same output does so first, under a name with the date. A recording of the same name from before stays as FILE.previous
-// until the new one is finished. Recordings in other formats are in their journal until they are finished.
+// until the new one is finished. Recordings in other formats are in their journal until they are finished. Where the output is
+// moved, removed or overwritten meanwhile, the recording fails and says where what was recorded is.
 //
 // Ctrl-C, SIGTERM, SIGHUP and SIGQUIT end a recording and leave it whole. With a command they are passed on to it, and its end is
 // the recording's.
