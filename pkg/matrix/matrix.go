@@ -35,8 +35,8 @@ const (
 	// DefaultMinWindow is how long a measured window lasts at least; a shorter run is repeated inside it. At the default
 	// sampling interval of 47 ms it holds ten power samples, what grade B asks for.
 	DefaultMinWindow = 500 * time.Millisecond
-	// DefaultMaxWindow is how far a window is lengthened at most for sensors that update more slowly than that: ten updates
-	// of one that does so once a second, as the controllers of servers do.
+	// DefaultMaxWindow is how far a window is lengthened at most for sensors that update more slowly than that: twenty updates
+	// of one that does so twice a second, and ten of one that does so once a second, as the controllers of servers do.
 	DefaultMaxWindow = 10 * time.Second
 	// DefaultIdle is how long the machine is left alone before each worker and after the last one to learn what it draws
 	// idle: two of the 1 s means that many GPUs report.

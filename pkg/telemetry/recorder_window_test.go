@@ -40,11 +40,11 @@ func TestWindow(t *testing.T) {
 		"no source of the class":  {[]Source{&resolved{fake: fake{name: "a"}, rows: []record.Sample{watts("a", "gpu:0")}}}, record.CPU, 0},
 		"the recorder's interval": {[]Source{&resolved{fake: fake{name: "a"}, rows: []record.Sample{watts("a", "cpu:0")}}}, record.CPU, 500 * ms},
 		"the slowest of two devices": {[]Source{&resolved{fake: fake{name: "a"}, rows: []record.Sample{watts("a", "gpu:0"), watts("a", "gpu:1")},
-			knows: map[string]Resolution{"gpu:0": {Power: 20 * ms}, "gpu:1": {Power: 100 * ms}}}}, record.GPU, 1000 * ms},
+			knows: map[string]Resolution{"gpu:0": {Power: 20 * ms}, "gpu:1": {Power: 100 * ms}}}}, record.GPU, 2000 * ms},
 		"a counter": {[]Source{&resolved{fake: fake{name: "a"}, rows: []record.Sample{counted("a", "gpu:0", 0)},
-			knows: map[string]Resolution{"gpu:0": {Counter: 90 * ms, Power: 100 * ms}}}}, record.GPU, 900 * ms},
+			knows: map[string]Resolution{"gpu:0": {Counter: 90 * ms, Power: 100 * ms}}}}, record.GPU, 1800 * ms},
 		"a counter that says so in its rows": {[]Source{&resolved{fake: fake{name: "a"},
-			rows: []record.Sample{counted("a", "cpu:0", 80*ms), counted("a", "cpu:0", 0)}}}, record.CPU, 800 * ms},
+			rows: []record.Sample{counted("a", "cpu:0", 80*ms), counted("a", "cpu:0", 0)}}}, record.CPU, 1600 * ms},
 		"a counter of unknown period": {[]Source{&resolved{fake: fake{name: "a"}, rows: []record.Sample{counted("a", "cpu:0", 0)}}}, record.CPU, 500 * ms},
 		"the quickest source": {[]Source{
 			&resolved{fake: fake{name: "a"}, rows: []record.Sample{counted("a", "cpu:0", ms)}},
@@ -52,8 +52,10 @@ func TestWindow(t *testing.T) {
 			record.CPU, 500 * ms},
 		"an estimate beside a sensor": {[]Source{
 			&resolved{fake: fake{name: "a"}, rows: []record.Sample{watts("a", "cpu:0")}, knows: map[string]Resolution{"cpu:0": {Power: time.Second}}},
-			&resolved{fake: fake{name: "e"}, rows: []record.Sample{watts(record.SourceCPUEstimate, "cpu")}}}, record.CPU, 10 * time.Second},
+			&resolved{fake: fake{name: "e"}, rows: []record.Sample{watts(record.SourceCPUEstimate, "cpu")}}}, record.CPU, 20 * time.Second},
 		"only an estimate": {[]Source{&resolved{fake: fake{name: "e"}, rows: []record.Sample{watts(record.SourceCPUEstimate, "cpu")}}}, record.CPU, 500 * ms},
+		"only an estimate that is slow": {[]Source{&resolved{fake: fake{name: record.SourceCPUEstimate}, rows: []record.Sample{watts(record.SourceCPUEstimate, "cpu")},
+			knows: map[string]Resolution{"cpu": {Power: 100 * ms}}}}, record.CPU, 1000 * ms},
 	} {
 		now := instant{}
 		rec := clocked(&now, 50*ms, c.sources...)
