@@ -34,7 +34,7 @@ func resource(c resourceColumn) *resourceColumn {
 // The columns of runs that the report sums up.
 var (
 	resPower    = resource(resourceColumn{name: "power_mean_w", energy: true, get: func(r *record.Run) *float64 { return float(r.PowerMeanW) }})
-	resPeak     = resource(resourceColumn{name: "power_peak_w and power_mean_w", how: "the higher of the two", energy: true, peak: true, get: peakPower})
+	resPeak     = resource(resourceColumn{name: "power_peak_w and power_mean_w", how: "the higher of the two, of an estimate the former", energy: true, peak: true, get: peakPower})
 	resPerToken = resource(resourceColumn{name: "energy_joules and tokens", how: "energy over the tokens that throughput counts", energy: true, spread: true,
 		get: perToken(func(r *record.Run) *float64 { return float(r.EnergyJoules) })})
 	resError = resource(resourceColumn{name: "energy_error_joules and energy_joules", how: "bound over energy, per cent", energy: true,
@@ -72,8 +72,10 @@ const (
 )
 
 // peakPower is the highest reading of power in a run. Readings miss what the mean of a counter has in it; no peak is below that.
+// An estimate is otherwise: its readings end at the model's full load, and its counter is made of the kernel's ticks, of which a
+// window can hold one more than it has time for.
 func peakPower(r *record.Run) *float64 {
-	if r.PowerPeakW == nil || r.PowerMeanW == nil || *r.PowerPeakW >= *r.PowerMeanW {
+	if r.PowerPeakW == nil || r.PowerMeanW == nil || *r.PowerPeakW >= *r.PowerMeanW || r.EnergyGrade == record.GradeD {
 		return float(r.PowerPeakW)
 	}
 	return float(r.PowerMeanW)

@@ -86,7 +86,7 @@ func energySummary(d *data) []Block {
 		}
 		t.lines(append(cells, phrase(orElse(counted(graded.sources), "none"))))
 	}
-	t.note("joules_per_token: amortised. ci_lower, ci_upper: 95% interval of its mean from repeating the runs. bound_pct: of the energy of a run, what sampling may have added or left out; of an estimate it says nothing about how good the estimate is. power_peak_w: the highest reading of any run, and never below the mean of that run. readings: of power, in a window. grades, source: runs of each.")
+	t.note("joules_per_token: amortised. ci_lower, ci_upper: 95% interval of its mean from repeating the runs. bound_pct: of the energy of a run, what sampling may have added or left out; of an estimate it says nothing about how good the estimate is. power_peak_w: the highest reading of any run, and never below the mean of that run; of an estimate, which reads its full load at most, the mean can be higher by a tick of the kernel's clock in a window. readings: of power, in a window. grades, source: runs of each.")
 	t.note("%s", word(d.gradeWords("")))
 	return append(energyStatement(d), d.orNothing(t)...)
 }

@@ -269,6 +269,16 @@ func TestResourceReportVerifies(t *testing.T) {
 	}
 }
 
+// TestPeakOfAnEstimate is no more than its readings, which end at the model's full load; what a counter measured is in its peak.
+func TestPeakOfAnEstimate(t *testing.T) {
+	for grade, want := range map[record.Grade]float64{record.GradeD: 7, record.GradeB: 7.025} {
+		r := record.Run{PowerPeakW: units.Ptr(units.Watts(7)), PowerMeanW: units.Ptr(units.Watts(7.025)), EnergyGrade: grade}
+		if got := peakPower(&r); *got != want {
+			t.Errorf("%s: saw %v W, want %v", grade, *got, want)
+		}
+	}
+}
+
 // TestResourcesWithoutRoofs: nothing is judged, and it is said why.
 func TestResourcesWithoutRoofs(t *testing.T) {
 	other := roofs10()
