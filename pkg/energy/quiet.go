@@ -88,7 +88,7 @@ func (d *device) quiet(w Window) *units.Watts {
 		if i > 0 {
 			before = Reading{d.counter[i-1].ts, d.counter[i-1].v}
 		}
-		counter.Counter(before, Reading{p.ts, p.v}, i == 0, d.counterPeriod)
+		counter.Counter(before, Reading{p.ts, p.v}, i == 0, d.renewed())
 	}
 	for _, p := range d.power {
 		power.Power(Reading{p.ts, p.v}, 0)

@@ -19,35 +19,51 @@ type Grade struct {
 	open bool // no update of the device behind the end was seen
 }
 
-// Grader grades the energy of each device that has power. It takes samples in order of time and holds some ten seconds of
-// them: a recording is graded in parts, and has the grade of its worst part. Time that is marked idle is none of it.
+// Grader grades the energy of each device that has power. It takes samples in order of time and holds two parts of them: a
+// recording is graded in parts, and has the grade of its worst part. Time that is marked idle is none of it.
 type Grader struct {
 	devices map[deviceKey]*graded
 	idle    bool
 }
 
-// The length of a part: so long, and of so many samples. A part is graded once readings lie so far behind its end that they
-// show what the device renewed there. The same time at both ends of a recording is a part whose bound counts but whose grade
-// does not: nothing was read on its other side, which is no fault of the readings. A recording too short for that is graded
-// as it is.
+// A part ends at a reading, and is so long and has so many readings that its grade is that of the sensor and not of the part's
+// length: so many that differ, as those of a sensor that is read more often than it is renewed do, or so many more. What is left
+// behind the last one is a part of that one. A part of moving averages is as many of their spans.
 const (
-	partLength  = 10 * time.Second
-	partSamples = 100
-	edgeLength  = energy.MaxGap
-	edgeSamples = 10
+	partLength   = 10 * time.Second
+	partReadings = 20
+	partMost     = 1000
 )
+
+// What is kept from before a part: readings that its first moments are integrated from.
+const (
+	keptLength   = 3 * energy.MaxGap
+	keptReadings = 12
+)
+
+// edge is how far before a recording's end what the device renewed there is known.
+const edge = energy.MaxGap
 
 // graded is one device being graded.
 type graded struct {
-	samples []record.Sample // the part so far, and before it what its first moments are integrated from
+	samples []record.Sample // of the parts so far, and before them what their first moments are integrated from
 	start   int64           // of the part
-	fresh   int             // samples since
-	begun   bool            // the first edge is behind
-	idle    bool            // what comes is marked idle
-	until   int64           // where the part ends that is complete when what follows it has been read; 0 for none
-	grade   Grade
-	bound   units.Joules
-	unbound bool // of a part there is no bound
+	cut     int64           // where it ends once the one behind it is complete; 0 for not yet
+	from    int64           // since when readings are counted
+	read    int             // readings since, and those of them that differ from the one before
+	changed int
+	last    float64
+	counter *units.Joules // the last reading of it
+	rose    bool          // it works
+	sampled bool          // power was read
+	box     int64         // span of moving averages
+	idle    bool          // what comes is marked idle
+	until   int64         // where the part ends that is complete when what follows it has been read; 0 for none
+	reasons []string
+	dull    []string // reasons of parts in which power never changed, which is a fault where it never does
+	parts   int      // of others
+	found   bool
+	bounds
 }
 
 // NewGrader is a Grader without samples.
@@ -65,24 +81,73 @@ func (g *Grader) Add(s *record.Sample) {
 	key := deviceKey{s.Host, s.Source, s.Device}
 	d := g.devices[key]
 	if d == nil {
-		d = &graded{start: s.TSUnixNS, idle: g.idle}
+		d = &graded{start: s.TSUnixNS, from: s.TSUnixNS, idle: g.idle}
 		g.devices[key] = d
+	}
+	d.add(s)
+}
+
+// add takes a sample in.
+func (d *graded) add(s *record.Sample) {
+	if s.EnergyCounterJoules != nil {
+		if d.counter != nil && *s.EnergyCounterJoules < *d.counter {
+			d.again(s.TSUnixNS)
+		}
+		d.rose = d.rose || d.counter != nil && *s.EnergyCounterJoules > *d.counter
+		d.counter = s.EnergyCounterJoules
+	}
+	d.sampled = d.sampled || s.PowerW != nil && *s.PowerW != 0
+	if s.PowerAvgNS != nil {
+		d.box = *s.PowerAvgNS
 	}
 	d.samples = append(d.samples, *s)
 	if d.idle {
 		d.rest(s.TSUnixNS)
 		return
 	}
-	d.fresh++
-	switch since := s.TSUnixNS - d.start; {
-	case !d.begun && since >= 2*int64(edgeLength):
-		d.begun = true
-		if d.fresh >= 2*edgeSamples {
-			d.part(d.start+int64(edgeLength), true)
-		}
-	case d.fresh > partSamples && since >= int64(partLength+edgeLength):
-		d.part(s.TSUnixNS-int64(edgeLength), false)
+	v, ok := d.value(s)
+	if !ok {
+		return
 	}
+	d.read++
+	if v != d.last {
+		d.changed++
+	}
+	d.last = v
+	if time.Duration(s.TSUnixNS-d.from) < max(partLength, partReadings*time.Duration(d.box)) || d.read <= partReadings ||
+		d.changed < partReadings && d.read < partMost {
+		return
+	}
+	if d.cut != 0 {
+		d.part(d.cut)
+	}
+	d.cut, d.from, d.read, d.changed = s.TSUnixNS, s.TSUnixNS, 0, 0
+}
+
+// value is the reading of the quantity that the energy is from.
+func (d *graded) value(s *record.Sample) (float64, bool) {
+	switch {
+	case s.EnergyCounterJoules != nil:
+		return float64(*s.EnergyCounterJoules), true
+	case d.counter != nil:
+	case s.PowerW != nil:
+		return float64(*s.PowerW), true
+	case !d.sampled && s.PowerAvgW != nil:
+		return float64(*s.PowerAvgW), true
+	}
+	return 0, false
+}
+
+// again begins anew where the counter fell.
+func (d *graded) again(now int64) {
+	d.finish()
+	d.samples, d.until = nil, 0
+	d.begin(now)
+}
+
+// begin begins a part.
+func (d *graded) begin(start int64) {
+	d.start, d.cut, d.from, d.read, d.changed = start, 0, start, 0, 0
 }
 
 // mark begins or ends an idle window of all devices.
@@ -98,81 +163,173 @@ func (g *Grader) mark(s *record.Sample) {
 			d.idle, d.until = true, s.TSUnixNS
 		default:
 			d.complete()
-			d.idle, d.begun, d.start, d.fresh = false, true, s.TSUnixNS, 0
+			d.idle = false
+			d.begin(s.TSUnixNS)
 		}
 	}
 }
 
 // rest keeps of idle time what tells of the parts on both sides of it.
 func (d *graded) rest(now int64) {
-	if d.until > 0 && now < d.until+int64(edgeLength) {
+	if d.until > 0 && now < d.until+int64(edge) {
 		return
 	}
 	d.complete()
-	d.forget(now - int64(energy.MaxGap))
+	d.forget(now)
 }
 
 // complete grades the part before an idle window. One without readings is the moment between a recording's begin and its mark.
 func (d *graded) complete() {
-	if d.until > 0 && d.fresh > 1 {
-		d.part(d.until, d.until-d.start <= int64(edgeLength) && d.grade.Grade != "")
+	if d.until > 0 && d.readings(d.until) > 1 {
+		d.part(d.until)
+		d.close()
 	}
 	d.until = 0
 }
 
-// forget drops the samples before a moment, but not the last two, from which what follows is integrated.
-func (d *graded) forget(before int64) {
-	keep := slices.IndexFunc(d.samples, func(s record.Sample) bool { return s.TSUnixNS >= before })
-	if keep < 0 {
-		keep = len(d.samples)
-	}
-	d.samples = slices.Delete(d.samples, 0, max(min(keep, len(d.samples)-2), 0))
-}
-
-// part grades what there is since the part before; of an edge only the bound counts, or why there is none.
-func (d *graded) part(end int64, edge bool) {
-	last := d.samples[len(d.samples)-1]
-	kind, _, _ := strings.Cut(last.Device, ":")
-	r := energy.Of(d.samples, energy.Window{Start: d.start, End: end, Iterations: 1, Device: record.Device(kind), Source: last.Source})
-	if !edge || r.Error == nil {
-		d.grade.Grade = worse(d.grade.Grade, r.Grade)
-		for _, reason := range r.Reasons {
-			if !slices.Contains(d.grade.Reasons, reason) {
-				d.grade.Reasons = append(d.grade.Reasons, reason)
-			}
+// readings counts those of the part until end.
+func (d *graded) readings(end int64) (n int) {
+	for i := range d.samples {
+		if _, ok := d.value(&d.samples[i]); ok && d.samples[i].TSUnixNS >= d.start && d.samples[i].TSUnixNS <= end {
+			n++
 		}
 	}
-	if r.Error == nil {
-		d.unbound = true
-	} else {
-		d.bound += *r.Error
-	}
-	keep := slices.IndexFunc(d.samples, func(s record.Sample) bool { return s.TSUnixNS >= end-int64(energy.MaxGap) })
-	d.samples = slices.Delete(d.samples, 0, max(keep, 0))
-	d.start, d.fresh = end, len(d.samples)-slices.IndexFunc(d.samples, func(s record.Sample) bool { return s.TSUnixNS >= end })
+	return n
 }
 
-// finish grades what is left.
+// forget drops the samples that a part that begins now is not integrated from.
+func (d *graded) forget(now int64) {
+	before := now - max(int64(keptLength), 2*d.box)
+	keep := slices.IndexFunc(d.samples, func(s record.Sample) bool { return s.TSUnixNS >= before })
+	behind := slices.IndexFunc(d.samples, func(s record.Sample) bool { return s.TSUnixNS >= now })
+	if behind < 0 {
+		behind = len(d.samples)
+	}
+	if keep < 0 {
+		keep = behind
+	}
+	d.samples = slices.Delete(d.samples, 0, max(min(keep, behind-keptReadings), 0))
+}
+
+// part grades what there is since the part before.
+func (d *graded) part(end int64) {
+	d.judge(d.of(end))
+	d.start = end
+	d.forget(end)
+}
+
+// of is the energy of the part until end. Averages are none of it where the energy is from something else.
+func (d *graded) of(end int64) energy.Result {
+	last := d.samples[len(d.samples)-1]
+	kind, _, _ := strings.Cut(last.Device, ":")
+	if d.rose || d.sampled {
+		for i := range d.samples {
+			d.samples[i].PowerAvgW = nil
+		}
+	}
+	return energy.Of(d.samples, energy.Window{Start: d.start, End: end, Iterations: 1, Device: record.Device(kind), Source: last.Source})
+}
+
+// judge takes over what a part is worth. Whether its bound is narrow enough is a question to the whole.
+func (d *graded) judge(r energy.Result) {
+	d.found = true
+	dull := r.Error == nil && slices.Contains(r.Reasons, energy.PowerOnly) &&
+		(slices.Contains(r.Reasons, energy.Unchanged) || slices.Contains(r.Reasons, energy.UnderSampled)) && !slices.Contains(r.Reasons, energy.Gap)
+	if !dull {
+		d.parts++
+	}
+	for _, reason := range r.Reasons {
+		switch {
+		case reason == energy.ErrorBound:
+		case dull && (reason == energy.Unchanged || reason == energy.UnderSampled):
+			d.dull = append(d.dull, reason)
+		case r.Joules == nil && (reason == energy.PartlyCovered || reason == energy.NoSamples):
+			d.reasons = append(d.reasons, energy.Gap) // the readings that there are do not reach the edges of the part
+		default:
+			d.reasons = append(d.reasons, reason)
+		}
+	}
+	switch {
+	case dull:
+	case slices.Contains(r.Reasons, energy.PowerOnly):
+		d.power(r.Error, d.sampled)
+	default:
+		d.count(r.Error)
+	}
+}
+
+// finish grades what is left, together with the part before it that it has made complete.
 func (d *graded) finish() {
-	if d.complete(); d.idle || d.fresh < 2 {
+	if d.complete(); d.idle || len(d.samples) == 0 {
 		return
 	}
 	last := d.samples[len(d.samples)-1].TSUnixNS
-	if inner := last - int64(edgeLength); d.begun && inner-d.start >= int64(edgeLength) && d.fresh >= 2*edgeSamples {
-		d.part(inner, false)
+	if d.readings(last) < 2 {
+		return
 	}
-	d.part(last, d.grade.Grade != "" && d.begun && last-d.start <= int64(edgeLength))
+	// What was renewed before the end shows behind it only, which is no fault of the readings.
+	r := d.of(last)
+	for _, end := range d.inner(last) {
+		if r.Grade == record.GradeA || end <= d.start {
+			break
+		}
+		if known := d.of(end); r.Joules == nil || known.Joules != nil && known.Grade < r.Grade {
+			if r.Error != nil {
+				known.Error = r.Error
+			}
+			r = known
+		}
+	}
+	d.judge(r)
+	d.close()
 }
 
-// worse is the worse of two grades; a part without energy leaves no better one than C.
-func worse(a, b record.Grade) record.Grade {
-	if b == "" {
-		b = record.GradeC
+// inner is the reading before the last, and the one behind which so much was read that it is known what the device renewed there;
+// where it renewed next to nothing the one before the edge.
+func (d *graded) inner(last int64) (ends []int64) {
+	var behind []float64
+	at := int64(0)
+	for _, s := range slices.Backward(d.samples) {
+		v, ok := d.value(&s)
+		if !ok {
+			continue
+		}
+		if len(ends) == 0 && s.TSUnixNS < last {
+			ends = append(ends, s.TSUnixNS)
+		}
+		if s.TSUnixNS <= last-int64(edge) {
+			at = max(at, s.TSUnixNS)
+			if len(behind) > 1 {
+				at = s.TSUnixNS
+				break
+			}
+		}
+		if len(behind) == 0 || behind[len(behind)-1] != v {
+			behind = append(behind, v)
+		}
 	}
-	return max(a, b) // A to D
+	return append(ends, at)
 }
 
-// estimate makes it that of a model, whatever its readings lack besides.
+// grade is what all parts are worth.
+func (d *graded) grade(source string) Grade {
+	if !d.found {
+		return Grade{open: !d.idle}
+	}
+	if d.parts == 0 {
+		d.reasons, d.none = append(d.reasons, d.dull...), true
+	}
+	slices.Sort(d.reasons)
+	g := Grade{Reasons: slices.Compact(d.reasons), open: !d.idle}
+	if source == record.SourceCPUEstimate {
+		g.estimate()
+		return g
+	}
+	g.Grade, g.ErrorJ = energy.GradeOf(g.Reasons), d.joules()
+	return g
+}
+
+// estimate makes it that of a model, whatever its readings lack besides. The error of a model is not that of sampling.
 func (g *Grade) estimate() {
 	reasons := slices.DeleteFunc(g.Reasons, func(r string) bool { return r == energy.Estimated })
 	*g = Grade{Grade: record.GradeD, Reasons: append([]string{energy.Estimated}, reasons...)}
@@ -200,16 +357,8 @@ func (g *Grade) loose(j units.Joules) bool {
 func (g *Grader) Finish() func(d *Device) Grade {
 	out := map[deviceKey]Grade{}
 	for key, d := range g.devices {
-		d.grade.open = !d.idle
 		d.finish()
-		if !d.unbound && d.grade.Grade != "" && d.grade.Grade != record.GradeD { // the error of a model is not that of sampling
-			d.grade.ErrorJ = units.Ptr(d.bound)
-		}
-		slices.Sort(d.grade.Reasons)
-		if key.source == record.SourceCPUEstimate && d.grade.Grade != "" {
-			d.grade.estimate()
-		}
-		out[key] = d.grade
+		out[key] = d.grade(key.source)
 	}
 	return func(d *Device) Grade { return out[deviceKey{d.Host, d.Source, d.Name}] }
 }

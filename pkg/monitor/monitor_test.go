@@ -109,15 +109,16 @@ func TestFiguresOfADevice(t *testing.T) {
 func TestEndsOfARecordingAreNoFault(t *testing.T) {
 	for length, want := range map[time.Duration]record.Grade{25 * time.Second: record.GradeA, 12 * time.Second: record.GradeA,
 		6 * time.Second: record.GradeA, 500 * time.Millisecond: record.GradeC} {
-		g := NewGrader()
+		m, g := New(), NewGrader()
 		for now := time.Duration(0); now <= length; now += 47 * time.Millisecond {
 			s := at(now, "nvml", "gpu:0")
 			renewed := now.Truncate(100 * time.Millisecond)
 			s.EnergyCounterJoules = units.Ptr(units.Joules(200 * renewed.Seconds()))
 			s.PowerW = units.Ptr(units.Watts(200 + 2*math.Sin(renewed.Seconds())))
+			m.Add(s)
 			g.Add(&s)
 		}
-		grade := g.Finish()(&Device{Host: "h", Source: "nvml", Name: "gpu:0"})
+		grade := Summarize(m, g).Devices[0].Grade
 		if grade.Grade != want || grade.ErrorJ == nil || float64(*grade.ErrorJ) <= 0 {
 			t.Errorf("%s: saw %s, %v, bound %s, want %s", length, grade.Grade, grade.Reasons, units.G4Ptr(grade.ErrorJ), want)
 		}
