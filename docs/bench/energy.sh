@@ -15,13 +15,14 @@ Error of the energy of random windows of 10 to 60 updates, relative to the true 
 is longer). "covered": share of the windows whose error is within the stated bound; "bound": its median, relative to the
 energy. A, B, C: windows of each grade; "wrong": those off by more than 5% that have grade A or B.
 "NVML, 20 ms, read every 10 ms": a GPU's counter that is renewed every 20 ms, with power renewed every 100 ms, by a recorder
-with an interval of 10 ms. An interval that divides the update period, as 10 ms, sees all updates at the same phase and cannot
-tell when they were; 9.7 or 47 ms can. "live": at the end of the run, before anything is read after it, and read at both edges
-of the window, as bh-run does; the pipelines join again when all is read. A wave that no reading can tell from another of another
-energy has a line of its own, and no promise: "spikes at the edges" lie within a quarter of an update of a window's begin; a "loop
-in step" repeats itself once per reading, give or take 1%, and shows every reading the same (one that reads at both edges sees it);
-averages over 1 s, and readings once per second, do not see a "sine of 1 Hz", nor averages "dips at the edges" of 3 ms. "runs and
-pauses" are loads of 1 to 4 updates with pauses of 0.05 to 1.5, so that no segment between two updates shows how far power falls.
+with an interval of 10 ms, 15% more or less at random, as bh-telemetry has it. "live": at the end of the run, before anything is
+read after it, and read at both edges of the window, as bh-run does; the pipelines join again when all is read. A wave that no
+reading can tell from another of another energy has a line of its own, and no promise: "spikes at the edges" lie within a
+quarter of an update of a window's begin; a "loop in step" repeats itself once per reading or per update of the sensor, give or
+take 1%, and shows every reading the same (one that reads at both edges sees it); averages over 1 s, and readings once per second
+or less, do not see a "sine of 1 Hz", nor those once per 5 s a "sine" of up to 4 Hz, nor averages "dips at the edges" of 3 ms.
+"runs and pauses" are loads of 1 to 4 updates with pauses of 0.05 to 1.5, so that no segment between two updates shows how far
+power falls; "prefill and decode" are requests whose first 10 to 80 ms take twice the power of the rest.
 
 TEXT
 log=$(mktemp)

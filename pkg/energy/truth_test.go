@@ -148,7 +148,8 @@ func (s simulated) read(r *rand.Rand, w wave, begin, end, length float64) (out [
 	offset := 262143.0 // near the wrap
 	var times []float64
 	for t := phase; t < length; t += s.interval {
-		times = append(times, t+100e-6*r.ExpFloat64()) // late, as sweeps are
+		dither := 0.15 * s.interval * (2*r.Float64() - 1)     // as package telemetry's recorder has it
+		times = append(times, t+dither+100e-6*r.ExpFloat64()) // late, as sweeps are
 	}
 	if s.sweeps {
 		times = append(times, begin-100e-6, end+100e-6)
@@ -354,5 +355,5 @@ func p95Limit(wave string) float64 {
 	case "constant", "steps at the edges", "steps anywhere":
 		return 0.005
 	}
-	return 0.0125
+	return 0.015
 }
