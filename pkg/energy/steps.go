@@ -12,6 +12,8 @@ type Steps struct {
 	period int64 // ns between two updates, 0 where that is not known
 	n      int   // readings
 	before point // the latest of them
+	slow   bool  // it is renewed less often than it tells
+	begun  bool  // an update was seen; the first reading may be one of long before
 	last   update
 }
 
@@ -24,23 +26,23 @@ func StepsOf(source string) Steps {
 func (s *Steps) Period() int64 { return s.period }
 
 // Restart forgets the readings, as where a counter begins again.
-func (s *Steps) Restart() { *s = Steps{period: s.period} }
+func (s *Steps) Restart() { *s = Steps{period: s.period, slow: s.slow} }
 
 // Add takes the next reading in, and the time between two updates where the reading tells it. Where it is an update far enough
 // behind an earlier one, the mean power between the two comes back, with the time in the middle.
 func (s *Steps) Add(ts int64, joules units.Joules, period *int64) (at int64, power units.Watts, ok bool) {
-	carry(&s.period, period)
+	if !s.slow {
+		carry(&s.period, period)
+	}
 	now, before := point{ts, float64(joules)}, s.before
 	s.n, s.before = s.n+1, now
-	if s.n == 1 {
-		s.last = update{first(series{now}, s.period), ts, now.v}
-		return 0, 0, false
-	}
-	if s.n == 2 && s.period == 0 {
-		s.last.lo = first(series{before, now}, 0)
-	}
 	switch {
+	case s.n == 1:
+		return 0, 0, false
 	case now.v == before.v:
+		if s.period > 0 && s.begun && ts-s.last.hi > s.period {
+			s.period, s.slow, s.begun = 0, true, false
+		}
 		return 0, 0, false
 	case now.ts == before.ts: // read twice at once: the later value, as a counter rises
 		if s.last.hi == ts {
@@ -51,6 +53,10 @@ func (s *Steps) Add(ts int64, joules units.Joules, period *int64) (at int64, pow
 	next := update{before.ts, ts, now.v}
 	if s.period > 0 {
 		next.lo = max(next.lo, ts-s.period+1)
+	}
+	if !s.begun {
+		s.begun, s.last = true, next
+		return 0, 0, false
 	}
 	return s.step(next)
 }

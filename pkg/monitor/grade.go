@@ -63,6 +63,8 @@ type graded struct {
 	dull    []string // reasons of parts in which power never changed, which is a fault where it never does
 	parts   int      // of others
 	found   bool
+	marked  bool            // idle time began before
+	brief   []energy.Result // of the moments before the first mark and behind the last one
 	bounds
 }
 
@@ -181,10 +183,20 @@ func (d *graded) rest(now int64) {
 // complete grades the part before an idle window. One without readings is the moment between a recording's begin and its mark.
 func (d *graded) complete() {
 	if d.until > 0 && d.readings(d.until) > 1 {
-		d.part(d.until)
-		d.close()
+		d.over(d.of(d.until), d.until, !d.marked)
 	}
-	d.until = 0
+	d.marked, d.until = d.marked || d.until > 0, 0
+}
+
+// over grades the last of a row of parts. The moment before a recording's first mark or behind its last is graded where there is
+// nothing else.
+func (d *graded) over(r energy.Result, end int64, outer bool) {
+	if outer && time.Duration(end-d.start) <= edge {
+		d.brief = append(d.brief, r)
+		return
+	}
+	d.judge(r)
+	d.close()
 }
 
 // readings counts those of the part until end.
@@ -280,8 +292,7 @@ func (d *graded) finish() {
 			r = known
 		}
 	}
-	d.judge(r)
-	d.close()
+	d.over(r, last, d.marked)
 }
 
 // inner is the reading before the last, and the one behind which so much was read that it is known what the device renewed there;
@@ -313,6 +324,12 @@ func (d *graded) inner(last int64) (ends []int64) {
 
 // grade is what all parts are worth.
 func (d *graded) grade(source string) Grade {
+	if !d.found {
+		for _, r := range d.brief {
+			d.judge(r)
+			d.close()
+		}
+	}
 	if !d.found {
 		return Grade{open: !d.idle}
 	}

@@ -81,3 +81,31 @@ func TestCalmIsNotStill(t *testing.T) {
 		t.Errorf("saw ± %s, %v, want B", units.G4Ptr(d.ErrorJ), d.Grade)
 	}
 }
+
+// The moments before the first mark of a recording and behind its last are graded where there is nothing else.
+func TestMomentsAroundMarks(t *testing.T) {
+	m, g := New(), NewGrader()
+	for i := range 221 {
+		now := time.Duration(i) * 50 * time.Millisecond
+		row := own(now, map[int]string{3: record.EventIdleBegin, 40: record.EventIdleEnd, 180: record.EventIdleBegin, 217: record.EventIdleEnd}[i])
+		s := at(now+time.Microsecond, "rapl", "cpu:0")
+		s.EnergyCounterJoules = units.Ptr(units.Joules(i))
+		for _, s := range []record.Sample{row, s} {
+			m.Add(s)
+			g.Add(&s)
+		}
+	}
+	if d := Summarize(m, g).Devices[0]; d.Grade.Grade != record.GradeB || !slices.Equal(d.Grade.Reasons, []string{energy.CounterOnly}) {
+		t.Errorf("saw %v, want B", d.Grade)
+	}
+	m, g = New(), NewGrader()
+	for i := range 8 {
+		s := at(time.Duration(i)*50*time.Millisecond, "rapl", "cpu:0")
+		s.EnergyCounterJoules = units.Ptr(units.Joules(i))
+		m.Add(s)
+		g.Add(&s)
+	}
+	if d := Summarize(m, g).Devices[0]; d.Grade.Grade != record.GradeC || !slices.Contains(d.Grade.Reasons, energy.UnderSampled) {
+		t.Errorf("saw %v, want C", d.Grade)
+	}
+}
