@@ -102,6 +102,9 @@ func (d *graded) add(s *record.Sample) {
 	if s.PowerAvgNS != nil {
 		d.box = *s.PowerAvgNS
 	}
+	if len(d.samples) == 0 {
+		d.start, d.from = s.TSUnixNS, s.TSUnixNS
+	}
 	d.samples = append(d.samples, *s)
 	if d.idle {
 		d.rest(s.TSUnixNS)
@@ -161,15 +164,24 @@ func (g *Grader) mark(s *record.Sample) {
 	for key, d := range g.devices {
 		switch {
 		case key.host != s.Host || d.idle == g.idle:
+		case g.idle && d.apart():
+			d.ended(!d.marked)
+			d.samples, d.idle, d.marked = nil, true, true
 		case g.idle:
 			d.idle, d.until = true, s.TSUnixNS
 		default:
 			d.complete()
+			if d.apart() {
+				d.samples = nil
+			}
 			d.idle = false
 			d.begin(s.TSUnixNS)
 		}
 	}
 }
+
+// apart reports whether readings beyond a mark tell nothing of the power before it: those of a counter do, and moving averages.
+func (d *graded) apart() bool { return d.sampled && !d.rose }
 
 // rest keeps of idle time what tells of the parts on both sides of it.
 func (d *graded) rest(now int64) {
@@ -272,7 +284,14 @@ func (d *graded) judge(r energy.Result) {
 
 // finish grades what is left, together with the part before it that it has made complete.
 func (d *graded) finish() {
-	if d.complete(); d.idle || len(d.samples) == 0 {
+	if d.complete(); !d.idle {
+		d.ended(d.marked)
+	}
+}
+
+// ended grades what was read last.
+func (d *graded) ended(outer bool) {
+	if len(d.samples) == 0 {
 		return
 	}
 	last := d.samples[len(d.samples)-1].TSUnixNS
@@ -292,7 +311,7 @@ func (d *graded) finish() {
 			r = known
 		}
 	}
-	d.over(r, last, d.marked)
+	d.over(r, last, outer)
 }
 
 // inner is the reading before the last, and the one behind which so much was read that it is known what the device renewed there;

@@ -89,13 +89,16 @@ func TestIdlenessOfASlowMeter(t *testing.T) {
 			if at := now.Seconds() + 1e-6; c.source == "rapl" {
 				s.EnergyCounterJoules = units.Ptr(units.Joules(drawn(at)))
 			} else {
-				s.PowerW = units.Ptr(units.Watts((drawn(at+1e-7) - drawn(at)) / 1e-7))
+				s.PowerW = units.Ptr(units.Watts((drawn(at+1e-7)-drawn(at))/1e-7 + math.Sin(at)/100))
 			}
 			add(s)
 		}
 		d := Summarize(m, g).Devices[0]
 		if d.MeanW == nil || math.Abs(float64(*d.MeanW)-260) > 0.1 {
 			t.Errorf("%v: saw %s W, want 260", c, units.G4Ptr(d.MeanW))
+		}
+		if c.source == "meter" && slices.Contains(d.Grade.Reasons, energy.ErrorBound) {
+			t.Errorf("%v: saw %s J ± %s, %v: the steps at the marks are none of the load's", c, units.G4Ptr(d.EnergyJ), units.G4Ptr(d.ErrorJ), d.Grade)
 		}
 		few := slices.Contains(d.Grade.Reasons, energy.IdleUnderSampled)
 		if (c.idle == 0) != few || (d.IdleW == nil) != few || (d.MarginalJ == nil) != few {
