@@ -23,6 +23,8 @@ type meter struct {
 	read   time.Duration // between readings, without gaps
 	rests  []resting     // of each stretch marked idle
 	falls  int64         // of a counter
+	fallen bool          // and has not risen since: its recorder may begin anew at each reading
+	lost   time.Duration // between readings of which nothing is known for that
 	seen   bool          // a reading other than 0
 
 	busy   int  // parts in a row that are not marked idle
@@ -56,8 +58,13 @@ func (m *meter) add(now moment, idle, again bool, rests rests, span int64) {
 	if m.n == 1 {
 		return
 	}
-	if m.method == Counter && now.value < before.value && !again && !gap {
+	fell := m.method == Counter && now.value < before.value && !again
+	if fell && !gap {
 		m.falls++
+	}
+	if m.fallen = fell || m.fallen && now.value <= before.value; m.fallen && !gap {
+		m.lost += time.Duration(now.ts - before.ts)
+		return
 	}
 	part, ok := m.between(before, now, rests)
 	if !ok || again || gap && (m.method != Counter) {
@@ -170,13 +177,13 @@ func (s *stretch) add(part stretch) {
 func (s stretch) watts() units.Watts { return units.Joules(s.joules).Over(s.time) }
 
 // mostFalls is the share of its readings at which a counter may fall to be one that was set back: more often, it is two
-// recordings of one device in one.
+// recordings of one device in one. Nor is it one that was not known for most of the time.
 const mostFalls = 0.05
 
 // unbelieved is why a meter is none, "" where it is one.
 func (m *meter) unbelieved() string {
 	switch {
-	case m.falls > 1 && float64(m.falls) > mostFalls*float64(m.n):
+	case m.falls > 1 && float64(m.falls) > mostFalls*float64(m.n), m.lost > m.all.time:
 		return energy.CounterReset
 	case m.all.time > 0 && m.all.joules == 0:
 		return energy.Stuck

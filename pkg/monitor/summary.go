@@ -3,6 +3,7 @@ package monitor
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -60,6 +61,9 @@ func (d *DeviceSummary) grade(g Grade) {
 	}
 	if d.restful != "" {
 		d.Grade.Reasons = append(d.Grade.Reasons, d.restful)
+	}
+	if d.Grade.Grade != record.GradeD { // whose first reason is that it is estimated
+		slices.Sort(d.Grade.Reasons)
 	}
 }
 
