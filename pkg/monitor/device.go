@@ -81,6 +81,7 @@ type device struct {
 	idle               bool          // whether the time after it is marked idle
 
 	time, gap      time.Duration // covered by readings, and not
+	apart          time.Duration // how far the sample before was from the one before it
 	idly           time.Duration // of time, what is marked idle
 	gaps           int64
 	restarts       int // of the recorder, until the sample before
@@ -149,7 +150,9 @@ func (d *device) add(s *record.Sample, idle bool, restarts int, rests rests) {
 // cover accounts for the time since the sample before.
 func (d *device) cover(s *record.Sample) {
 	dt := time.Duration(s.TSUnixNS - d.before.ts)
-	if d.samples > 1 && dt > gapAfter(d.time/time.Duration(d.samples-1)) {
+	apart := d.apart
+	d.apart = dt
+	if d.samples > 1 && dt > gapAfter(max(apart, d.time/time.Duration(d.samples-1))) {
 		d.gaps++
 		d.gap += dt
 		return

@@ -109,3 +109,21 @@ func TestMomentsAroundMarks(t *testing.T) {
 		t.Errorf("saw %v, want C", d.Grade)
 	}
 }
+
+// Readings every ten seconds have no gaps, though two of them were close together, as at the begin of a command.
+func TestSlowReadingsAreNoGaps(t *testing.T) {
+	m, g := New(), NewGrader()
+	add := func(now time.Duration) {
+		s := at(now, "hwmon", "system")
+		s.PowerW = units.Ptr(units.Watts(100 + math.Sin(now.Seconds())))
+		m.Add(s)
+		g.Add(&s)
+	}
+	add(0)
+	for i := range 60 {
+		add(10*time.Millisecond + time.Duration(i)*10*time.Second)
+	}
+	if d := Summarize(m, g).Devices[0]; d.Gaps > 1 || d.EnergyS < 570 || d.SpanS < 570 || d.MeanW == nil || math.Abs(float64(*d.MeanW)-100) > 1 {
+		t.Errorf("saw %d gaps, %s J of %v s", d.Gaps, units.G4Ptr(d.EnergyJ), d.EnergyS)
+	}
+}

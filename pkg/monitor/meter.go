@@ -18,6 +18,7 @@ type meter struct {
 	method Method
 	n      int64
 	before moment
+	apart  time.Duration // how far the reading before was from the one before it
 	idle   bool          // whether the time after it is marked idle
 	all    stretch       // all energy
 	read   time.Duration // between readings, without gaps
@@ -52,7 +53,9 @@ func (m *meter) add(now moment, idle, again bool, rests rests, span int64) {
 	before, wasIdle, gap := m.before, m.idle, m.gap(now)
 	fresh := m.n == 0 || again
 	m.rest(before, now, fresh, rests, span)
-	m.n++
+	if m.n++; m.n > 1 {
+		m.apart = time.Duration(now.ts - before.ts)
+	}
 	m.before, m.idle = now, idle
 	m.seen = m.seen || now.value != 0
 	if m.n == 1 {
@@ -85,7 +88,7 @@ func (m *meter) add(now moment, idle, again bool, rests rests, span int64) {
 
 // gap reports whether readings were missing before the one that is now.
 func (m *meter) gap(now moment) bool {
-	return m.n > 1 && time.Duration(now.ts-m.before.ts) > gapAfter(m.read/time.Duration(m.n-1))
+	return m.n > 1 && time.Duration(now.ts-m.before.ts) > gapAfter(max(m.apart, m.read/time.Duration(m.n-1)))
 }
 
 // between is the energy from one reading to the next. At a mark between two readings of power it goes from the one to the other.

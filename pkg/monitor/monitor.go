@@ -94,5 +94,6 @@ func (m *Monitor) Snapshot() Snapshot {
 func stopAfter(mean time.Duration) time.Duration { return max(time.Second, 10*mean) }
 
 // gapAfter is how long the time between two readings of a device is at most for what lies between to be taken as known:
-// five times the mean so far, and no less than a second.
+// five times the mean so far, or what was between the two before, and no less than a second. Two that follow each other at once, as
+// at the begin of a command, do not make gaps of all that come later.
 func gapAfter(mean time.Duration) time.Duration { return max(time.Second, 5*mean) }
