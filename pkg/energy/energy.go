@@ -115,7 +115,7 @@ type Result struct {
 func (r *Result) doubt(reason string) {
 	r.Reasons = append(r.Reasons, reason)
 	if r.Joules != nil {
-		r.Grade = gradeOf(r.Reasons)
+		r.Grade = GradeOf(r.Reasons)
 	}
 }
 

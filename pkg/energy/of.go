@@ -207,7 +207,7 @@ func (e *energy) judge(all, group []*device, w Window, class record.Device) {
 		})
 		e.reasons = append([]string{Estimated}, e.reasons...)
 	}
-	e.grade = gradeOf(e.reasons)
+	e.grade = GradeOf(e.reasons)
 }
 
 // severalGPUs reports whether power of more than one GPU is read. Sources read GPUs of different makers, so that two of one
@@ -222,8 +222,8 @@ func severalGPUs(all []*device) bool {
 	return n > 1
 }
 
-// gradeOf is the grade that reasons leave to an energy.
-func gradeOf(reasons []string) record.Grade {
+// GradeOf is the grade that reasons leave to an energy.
+func GradeOf(reasons []string) record.Grade {
 	grade := record.GradeA
 	for _, r := range reasons {
 		switch r {

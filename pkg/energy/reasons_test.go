@@ -22,7 +22,7 @@ func TestReasonsAreDefined(t *testing.T) {
 	var told []string
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z_]+)` \\| ([A-D]?)").FindAllStringSubmatch(table, -1) {
 		told = append(told, m[1])
-		if grade := gradeOf([]string{m[1]}); m[2] != "" && string(grade) != m[2] {
+		if grade := GradeOf([]string{m[1]}); m[2] != "" && string(grade) != m[2] {
 			t.Errorf("%s: docs/definitions.md says %s, it costs %s", m[1], m[2], grade)
 		}
 	}

@@ -63,6 +63,3 @@ func (u *Use) Rested() bool {
 	}
 	return u.known > 0 && u.known >= knownLeast*float64(end-u.From) && u.busy <= MaxIdleUse*u.known
 }
-
-// GradeOf is the grade that reasons leave to an energy.
-func GradeOf(reasons []string) record.Grade { return gradeOf(reasons) }
