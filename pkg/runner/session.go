@@ -30,6 +30,7 @@ type session struct {
 	latest   reading                    // of the CPUs' counters, at the end of the last window
 	swept    time.Time                  // when the sensors were last read on purpose
 	before   []record.Sample            // taken between the last window and the present one, not handed over yet
+	after    []record.Sample            // taken at the end of the present one
 }
 
 // step runs one step and hands the record over, whatever came of it.
@@ -44,7 +45,7 @@ func (s *session) step(ctx context.Context, step *matrix.Step) error {
 		return errors.Join(s.hand(step, rec), s.Sink.Samples(s.taken()))
 	}
 	complete(rec, w)
-	samples := append(s.taken(), s.sweep()...)
+	samples := append(s.taken(), s.after...)
 	s.circumstances(rec, step) // before the energy, which depends on the flags
 	energy.Apply(rec, slices.Concat(s.idleBefore, s.recent))
 	s.forget(w.EndUnixNS)
@@ -85,9 +86,18 @@ func (s *session) measure(ctx context.Context, step *matrix.Step) (*worker.Windo
 	w, err := s.client.Measure(ctx, cell, s.window(), s.Matrix.Timeout)
 	if err == nil {
 		s.crashes = 0
-		s.load = load()
+		s.after = s.both(load)
 	}
 	return w, err
+}
+
+// both reads the sensors and the CPUs' counters at the end of a window, at one time: one after the other they are a quarter of
+// the time between two runs, and the second would stand that much behind the window.
+func (s *session) both(load func() shares) []record.Sample {
+	swept := make(chan []record.Sample, 1)
+	go func() { swept <- s.sweep() }()
+	s.load = load()
+	return <-swept
 }
 
 // window is how long the window lasts at least, for the sensors of the device that works.
