@@ -87,7 +87,7 @@ func (d *data) energyFinding(mode record.Mode) Line {
 	line = append(line, intervalWords(order[0].number, low, high, d.replicatesOf(best.cells, resPerToken))...)
 	if len(order) > 1 {
 		end := last(order)
-		line = append(line, prose("; highest%s %s, %s J, a factor of %s (the lowest is %s)", word(amongComplete(order)), strong(end.label), end.span(),
+		line = append(line, prose("; highest%s %s, %s J, a factor of %s (the lowest: %s)", word(amongComplete(order)), strong(end.label), end.span(),
 			end.over(order[0].number, "highest over lowest").span(), word(d.energyDoubt(mode, order)))...)
 	}
 	return append(line, prose(". %s.", grades)...)
