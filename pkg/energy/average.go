@@ -87,10 +87,6 @@ func (c curve) unsteady(start, span int64, share float64) float64 {
 // smeared integrates moving averages as they are: the window's edges are smeared over a span, by up to the range of
 // powers seen around it.
 func smeared(s series, w Window, c coverage, span int64) integral {
-	low, high := math.Inf(1), math.Inf(-1)
-	for _, p := range s {
-		low, high = min(low, p.v), max(high, p.v)
-	}
-	bound := (high - low) * min(float64(span)/1e9, w.Length().Seconds())
+	bound := s.spread() * min(float64(span)/1e9, w.Length().Seconds())
 	return integral{v: s.integral(w, c), bound: bound, inside: c.inside, averaged: true}
 }

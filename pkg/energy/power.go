@@ -93,11 +93,7 @@ func trapezoid(s series, w Window, c coverage) integral {
 		out.bound = beats * tQuantile(2*(n-1)*(n-1)/(3*n-4)) * math.Sqrt(d2/(2*n)) * length
 		return out
 	}
-	low, high := s[0].v, s[0].v
-	for _, p := range s { // all that was seen around the window
-		low, high = min(low, p.v), max(high, p.v)
-	}
-	out.bound = (high - low) * length
+	out.bound = s.spread() * length // of all that was seen around the window
 	return out
 }
 
