@@ -34,7 +34,7 @@ func joinAll(t *testing.T, samples []record.Sample, runs ...*record.Run) Summary
 }
 
 // The wall clock is set by an hour, or a little, in the middle of a recording: windows after it are found where they were,
-// windows near it are doubted, and wall times that came twice or never have no energy.
+// windows near it are doubted and as long as they were, and wall times that came twice or never have no energy.
 func TestClockSteps(t *testing.T) {
 	const set, end = 30_000 * ms, 60_000 * ms
 	power := func(s float64) float64 { // joules: 10 W before the clock is set and 20 W after
@@ -52,10 +52,14 @@ func TestClockSteps(t *testing.T) {
 		{"forward, in the hour that never was", 3_600_000 * ms, 100_000 * ms, 102_000 * ms, 0, "clock_step"},
 		{"forward, just before", 100 * ms, 28_000 * ms, 29_900 * ms, 19, "counter_only,clock_step"},
 		{"forward, just after", 100 * ms, 30_200 * ms, 32_200 * ms, 40, "counter_only,clock_step"},
-		{"forward, inside", 100 * ms, 29_000 * ms, 31_100 * ms, 30, "counter_only,clock_step"},
+		{"forward, inside", 100 * ms, 29_000 * ms, 31_000 * ms, 30, "counter_only,clock_step"},
+		{"forward by an hour, inside", 3_600_000 * ms, 29_000 * ms, 31_000 * ms, 30, "counter_only,clock_step"},
+		{"back, inside", -500 * ms, 29_000 * ms, 31_000 * ms, 30, "counter_only,clock_step"},
+		{"back by an hour, inside", -3_600_000 * ms, 29_000 * ms, 31_000 * ms, 30, "counter_only,clock_step"},
 		{"back, well after", -10_000 * ms, 41_000 * ms, 43_000 * ms, 40, "counter_only"},
 		{"back, time that came twice", -10_000 * ms, 22_000 * ms, 24_000 * ms, 0, "clock_step"},
 		{"back, before", -10_000 * ms, 15_000 * ms, 17_000 * ms, 20, "counter_only"},
+		{"back by an hour, time that comes again after the recording", -3_600_000 * ms, 15_000 * ms, 17_000 * ms, 20, "counter_only,clock_step"},
 		{"back before the recording", -3_600_000 * ms, -3_560_000 * ms, -3_558_000 * ms, 40, "counter_only"},
 		{"slewed only", 4 * ms, 40_004 * ms, 42_004 * ms, 40, "counter_only"},
 	} {

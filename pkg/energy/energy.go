@@ -113,6 +113,9 @@ type Result struct {
 
 // doubt adds a reason, and takes from the grade what it costs.
 func (r *Result) doubt(reason string) {
+	if slices.Contains(r.Reasons, reason) {
+		return
+	}
 	r.Reasons = append(r.Reasons, reason)
 	if r.Joules != nil {
 		r.Grade = GradeOf(r.Reasons)

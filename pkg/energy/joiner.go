@@ -62,12 +62,14 @@ type joined struct {
 	result Result
 	times  int // how often the window was found
 	closed bool
+	again  bool // it was found, and by a clock that was set back its time comes again after the recording
 }
 
 // open is a window on the timeline that readings are being kept for.
 type open struct {
 	*joined
-	w Window
+	wall Window // by the wall clock as it stands now, which may have been set since the window began
+	w    Window
 }
 
 // NewJoiner returns a Joiner without runs.
@@ -167,16 +169,16 @@ func (h *host) told(s *record.Sample) {
 		}
 		return
 	}
-	// Windows that are open end by the new clock, and those ahead begin by it, too.
+	// Windows that are open stay where they began and as long as they are: their end is told by how long they took, not by a
+	// clock that was set meanwhile. Those ahead begin by the new clock.
 	next := s.TSUnixNS + h.clock.offset
 	h.open = slices.DeleteFunc(h.open, func(o *open) bool {
-		if !was.known {
-			o.w.Start = o.wall.Start - h.clock.offset
+		if was.known {
+			o.wall.Start, o.wall.End = o.wall.Start+h.clock.offset-was.offset, o.wall.End+h.clock.offset-was.offset
+			return false
 		}
-		if !was.known || o.w.End > s.TSUnixNS {
-			o.w.End = o.wall.End - h.clock.offset
-		}
-		return !was.known && o.wall.Start >= next
+		o.w.Start, o.w.End = o.wall.Start-h.clock.offset, o.wall.End-h.clock.offset
+		return o.wall.Start >= next
 	})
 	i, _ := slices.BinarySearchFunc(h.runs, next, func(r *joined, t int64) int { return cmp.Compare(r.wall.Start, t) })
 	h.pending = h.runs[i:]
@@ -200,7 +202,7 @@ func (h *host) openUntil(t int64) {
 		h.pending = h.pending[1:]
 		w := r.wall
 		w.Start, w.End = w.Start-h.clock.offset, w.End-h.clock.offset
-		h.open = append(h.open, &open{r, w})
+		h.open = append(h.open, &open{r, r.wall, w})
 	}
 }
 
@@ -221,11 +223,13 @@ func (h *host) closeUntil(t int64) {
 
 // close takes the energy of a window.
 func (h *host) close(o *open) {
-	if o.closed && o.w.End < h.begin {
-		return // its time came before this recording, too
+	outside := o.w.End < h.begin || o.w.Start > h.now
+	if o.closed && outside { // its time came before this recording too, or will after it
+		o.again = o.again || o.w.Start > h.now
+		return
 	}
 	o.closed = true
-	if o.w.End >= h.begin {
+	if !outside {
 		o.times++
 	}
 	o.joined.w = o.w
@@ -266,6 +270,8 @@ func (h *host) finish() (unmeasured int) {
 	for _, r := range h.runs {
 		if r.times > 1 || !r.closed { // the wall clock was set back over the window, or forward
 			r.result, r.w = Result{Reasons: []string{ClockStep}}, r.wall
+		} else if r.again {
+			r.result.doubt(ClockStep)
 		}
 		r.result.rest(h.idles, r.w)
 		fill(r.run, r.result, r.w)
