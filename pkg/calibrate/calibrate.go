@@ -66,7 +66,7 @@ func Run(ctx context.Context, o Options) (*roofline.Calibration, error) {
 			m.warn("%d threads on %d processors: they wait for each other", o.Threads, len(cpus))
 		}
 	}
-	load, loadErr := machine.ReadLoad(os.Getpid())
+	load, loadErr := new(machine.Loads).Read(os.Getpid())
 	for _, part := range []func() error{m.stream, m.library} {
 		if err := part(); err != nil {
 			return nil, err
@@ -131,7 +131,7 @@ func (m *measurement) size(root string) {
 
 // disturbed notes who else used the processors meanwhile.
 func (m *measurement) disturbed(before machine.Load) {
-	after, err := machine.ReadLoad(os.Getpid())
+	after, err := new(machine.Loads).Read(os.Getpid())
 	if err != nil {
 		return
 	}

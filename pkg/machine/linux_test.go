@@ -40,7 +40,12 @@ func TestBoundChildren(t *testing.T) {
 // fixture writes a /proc with the whole machine's ticks and a tree of processes 10 -> 11 beside a foreign 20.
 func fixture(t *testing.T, busy, idle, steal, own, child int) string {
 	t.Helper()
-	dir := t.TempDir()
+	return fixtureIn(t, t.TempDir(), 7, busy, idle, steal, own, child)
+}
+
+// fixtureIn writes it into a folder, with how many processes were started since boot.
+func fixtureIn(t *testing.T, dir string, started, busy, idle, steal, own, child int) string {
+	t.Helper()
 	put := func(name, text string) {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -50,7 +55,7 @@ func fixture(t *testing.T, busy, idle, steal, own, child int) string {
 			t.Fatal(err)
 		}
 	}
-	put("stat", fmt.Sprintf("cpu  %d 0 0 %d 0 0 0 %d 0 0\ncpu0 0\n", busy, idle, steal))
+	put("stat", fmt.Sprintf("cpu  %d 0 0 %d 0 0 0 %d 0 0\ncpu0 0\nprocesses %d\nprocs_running 2\n", busy, idle, steal, started))
 	line := "%d (a name) with ) in it) S 1 1 1 0 -1 0 0 0 0 0 %d 1 2 3 20 0 1 0 100\n"
 	put("10/stat", fmt.Sprintf(line, 10, own))
 	put("10/task/10/children", "11 \n")
@@ -61,7 +66,7 @@ func fixture(t *testing.T, busy, idle, steal, own, child int) string {
 }
 
 func TestShares(t *testing.T) {
-	before, err := readLoad(fixture(t, 1000, 5000, 10, 100, 50), []int{10, 11})
+	before, err := new(Loads).read(fixture(t, 1000, 5000, 10, 100, 50), []int{10, 11})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -69,7 +74,7 @@ func TestShares(t *testing.T) {
 		t.Errorf("saw %d processes with %d ticks", before.tree, before.own)
 	}
 	// 200 ticks pass: 120 busy of which 90 are ours, 70 idle, 10 stolen.
-	after, err := readLoad(fixture(t, 1120, 5070, 20, 160, 80), []int{10})
+	after, err := new(Loads).read(fixture(t, 1120, 5070, 20, 160, 80), []int{10})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -80,10 +85,44 @@ func TestShares(t *testing.T) {
 	if _, _, ok := before.Since(before); ok {
 		t.Error("shares of no time at all")
 	}
-	if _, err := readLoad(t.TempDir(), nil); err == nil {
+	if _, err := new(Loads).read(t.TempDir(), nil); err == nil {
 		t.Error("no /proc/stat: saw no error")
 	}
-	if _, err := parseStat([]byte("intr 1 2 3")); err == nil || !strings.Contains(err.Error(), "want cpu") {
+	if _, _, err := parseStat([]byte("intr 1 2 3")); err == nil || !strings.Contains(err.Error(), "want cpu") {
+		t.Errorf("saw %v", err)
+	}
+}
+
+// A child is found once the kernel says that something was started, or in a reading of other processes, and not looked for before.
+func TestChildrenAreLookedUpAnew(t *testing.T) {
+	dir := t.TempDir()
+	fixtureIn(t, dir, 7, 1000, 5000, 10, 100, 50)
+	children := filepath.Join(dir, "10/task/10/children")
+	list := func(text string) {
+		if err := os.WriteFile(children, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	list("")
+	var loads Loads
+	read := func(want int, roots ...int) {
+		t.Helper()
+		l, err := loads.read(dir, roots)
+		if err != nil || l.tree != want {
+			t.Errorf("saw %d processes, %v, want %d", l.tree, err, want)
+		}
+	}
+	read(1, 10)
+	list("11 ")
+	read(1, 10)
+	fixtureIn(t, dir, 8, 1000, 5000, 10, 100, 50)
+	read(2, 10)
+	read(1, 11)
+	read(2, 10, 11)
+	if err := os.WriteFile(filepath.Join(dir, "stat"), []byte("cpu 1 2 3 4 5 6 7 8\nprocesses many\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := loads.read(dir, nil); err == nil || !strings.Contains(err.Error(), `saw "many", want a number`) {
 		t.Errorf("saw %v", err)
 	}
 }
@@ -103,12 +142,13 @@ func TestOwnTimeIsCounted(t *testing.T) {
 	if _, err := out.Read(make([]byte, 1)); err != nil {                                   // the grandchild has been started
 		t.Fatal(err)
 	}
-	before, err := ReadLoad(cmd.Process.Pid)
+	var loads Loads
+	before, err := loads.Read(cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
-		after, err := ReadLoad(cmd.Process.Pid)
+		after, err := loads.Read(cmd.Process.Pid)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -121,10 +161,11 @@ func TestOwnTimeIsCounted(t *testing.T) {
 	}
 }
 
-// BenchmarkReadLoad is what watching the load costs between two runs.
-func BenchmarkReadLoad(b *testing.B) {
+// BenchmarkLoads is what watching the load costs between two runs.
+func BenchmarkLoads(b *testing.B) {
+	var loads Loads
 	for b.Loop() {
-		if _, err := ReadLoad(os.Getpid()); err != nil {
+		if _, err := loads.Read(os.Getpid()); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -21,43 +22,52 @@ type Load struct {
 // process is more than a few per cent.
 const minTicks = 50
 
-// ReadLoad reads the counters, with the time of the processes roots and all their children counted as the run's own.
-func ReadLoad(roots ...int) (Load, error) { return readLoad("/proc", roots) }
+// Loads reads the load of a run's processes. It remembers which they are: looking at every thread for children takes longer than
+// all the rest, and finds no others while the kernel has started none.
+type Loads struct {
+	roots, pids []int
+	started     uint64 // processes and threads since boot when pids were looked up; 0 where the kernel does not tell
+}
 
-func readLoad(proc string, roots []int) (Load, error) {
+// Read reads the counters, with the time of the processes roots and all their children counted as the run's own.
+func (l *Loads) Read(roots ...int) (Load, error) { return l.read("/proc", roots) }
+
+func (l *Loads) read(proc string, roots []int) (Load, error) {
 	data, err := os.ReadFile(filepath.Join(proc, "stat"))
 	if err != nil {
 		return Load{}, err
 	}
-	l, err := parseStat(data)
+	load, started, err := parseStat(data)
 	if err != nil {
 		return Load{}, err
 	}
-	seen := map[int]bool{} // one root may be another's child
-	for _, root := range roots {
-		for _, pid := range tree(proc, root, nil) {
-			if !seen[pid] {
-				seen[pid] = true
-				l.add(proc, pid)
-			}
+	if started == 0 || started != l.started || !slices.Equal(roots, l.roots) {
+		l.roots, l.started, l.pids = slices.Clone(roots), started, nil
+		for _, root := range roots {
+			l.pids = append(l.pids, tree(proc, root, nil)...)
 		}
+		slices.Sort(l.pids)
+		l.pids = slices.Compact(l.pids) // one root may be another's child
 	}
-	return l, nil
+	for _, pid := range l.pids {
+		load.add(proc, pid)
+	}
+	return load, nil
 }
 
-// parseStat reads the first line of /proc/stat: user nice system idle iowait irq softirq steal. A guest's time is in user.
-func parseStat(data []byte) (Load, error) {
+// parseStat reads /proc/stat: of its first line user nice system idle iowait irq softirq steal, where a guest's time is in user,
+// and how many processes and threads were ever started (proc(5)); 0 where it does not say.
+func parseStat(data []byte) (l Load, started uint64, err error) {
 	line, _, _ := bytes.Cut(data, []byte("\n"))
 	fields := strings.Fields(string(line))
 	const steal = 8
 	if len(fields) <= steal || fields[0] != "cpu" {
-		return Load{}, fmt.Errorf("/proc/stat: saw %q, want cpu and eight times", line)
+		return Load{}, 0, fmt.Errorf("/proc/stat: saw %q, want cpu and eight times", line)
 	}
-	var l Load
 	for i, f := range fields[1 : steal+1] {
 		v, err := strconv.ParseUint(f, 10, 64)
 		if err != nil {
-			return Load{}, fmt.Errorf("/proc/stat: field %d: saw %q, want a number", i+1, f)
+			return Load{}, 0, fmt.Errorf("/proc/stat: field %d: saw %q, want a number", i+1, f)
 		}
 		l.total += v
 		switch i {
@@ -68,7 +78,13 @@ func parseStat(data []byte) (Load, error) {
 			l.busy += v
 		}
 	}
-	return l, nil
+	if _, number, ok := bytes.Cut(data, []byte("\nprocesses ")); ok {
+		number, _, _ = bytes.Cut(number, []byte("\n"))
+		if started, err = strconv.ParseUint(string(number), 10, 64); err != nil {
+			return Load{}, 0, fmt.Errorf("/proc/stat: processes: saw %q, want a number", number)
+		}
+	}
+	return l, started, nil
 }
 
 // add adds the time of a process and of the children it has waited for. One that has ended meanwhile is in its parent's.

@@ -19,8 +19,11 @@ func Bound(_ CPUSet, start func() error) error { return start() }
 // Load is empty here.
 type Load struct{}
 
-// ReadLoad reads nothing here.
-func ReadLoad(...int) (Load, error) { return Load{}, ErrUnsupported }
+// Loads is empty here.
+type Loads struct{}
+
+// Read reads nothing here.
+func (*Loads) Read(...int) (Load, error) { return Load{}, ErrUnsupported }
 
 // Since tells nothing here.
 func (Load) Since(Load) (stealPct, foreignPct float64, ok bool) { return 0, 0, false }

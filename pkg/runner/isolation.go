@@ -87,10 +87,10 @@ func (s *session) watch() func() shares {
 	}
 	before, err := s.latest.load, error(nil)
 	if time.Since(s.latest.at) > fresh {
-		before, err = machine.ReadLoad(own...)
+		before, err = s.loads.Read(own...)
 	}
 	return func() shares {
-		after, errAfter := machine.ReadLoad(own...)
+		after, errAfter := s.loads.Read(own...)
 		s.latest = reading{load: after, at: time.Now()}
 		if err != nil || errAfter != nil {
 			s.latest = reading{}

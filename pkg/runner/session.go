@@ -9,6 +9,7 @@ import (
 
 	"github.com/banterhearts/bh/pkg/backend"
 	"github.com/banterhearts/bh/pkg/energy"
+	"github.com/banterhearts/bh/pkg/machine"
 	"github.com/banterhearts/bh/pkg/matrix"
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/worker"
@@ -27,10 +28,11 @@ type session struct {
 	missing  error                      // why the backend cannot work here, once that is known
 	crashes  int                        // in a row
 	load     shares                     // what others did on the CPUs during the last window
-	latest   reading                    // of the CPUs' counters, at the end of the last window
-	swept    time.Time                  // when the sensors were last read on purpose
-	before   []record.Sample            // taken between the last window and the present one, not handed over yet
-	after    []record.Sample            // taken at the end of the present one
+	loads    machine.Loads
+	latest   reading         // of the CPUs' counters, at the end of the last window
+	swept    time.Time       // when the sensors were last read on purpose
+	before   []record.Sample // taken between the last window and the present one, not handed over yet
+	after    []record.Sample // taken at the end of the present one
 }
 
 // step runs one step and hands the record over, whatever came of it.
