@@ -61,8 +61,9 @@ func (f Failure) String() string {
 
 // Start sweeps set at once and then at every interval, until ctx ends or Stop is called. Sweep k is due k intervals after
 // the first by the monotonic clock, and up to 15% of an interval before or after that, drawn at random: a load that repeats in
-// step with the interval would else be read at the same phase each time, and no bound of its energy could tell. Sweeps that a stalled or suspended machine missed are counted in the row of the next
-// one, and not made up for. The caller closes set after Stop.
+// step with the interval would else be read at the same phase each time, and no bound of its energy could tell. Sweeps that a
+// stalled or suspended machine missed are counted in the row of the next one, and not made up for. The caller closes set after
+// Stop.
 func Start(ctx context.Context, set *Set, interval time.Duration) *Recorder {
 	ctx, stop := context.WithCancel(ctx)
 	r := &Recorder{set: set, line: newTimeline(), stop: stop, done: make(chan struct{}),
