@@ -23,7 +23,7 @@ type Grade struct {
 // recording is graded in parts, and has the grade of its worst part. Time that is marked idle is none of it.
 type Grader struct {
 	devices map[deviceKey]*graded
-	idle    bool
+	idle    map[string]bool // hosts that are left alone now
 }
 
 // A part ends at a reading, and is so long and has so many readings that its grade is that of the sensor and not of the part's
@@ -69,7 +69,7 @@ type graded struct {
 }
 
 // NewGrader is a Grader without samples.
-func NewGrader() *Grader { return &Grader{devices: map[deviceKey]*graded{}} }
+func NewGrader() *Grader { return &Grader{devices: map[deviceKey]*graded{}, idle: map[string]bool{}} }
 
 // Add takes a sample in.
 func (g *Grader) Add(s *record.Sample) {
@@ -83,7 +83,7 @@ func (g *Grader) Add(s *record.Sample) {
 	key := deviceKey{s.Host, s.Source, s.Device}
 	d := g.devices[key]
 	if d == nil {
-		d = &graded{start: s.TSUnixNS, from: s.TSUnixNS, idle: g.idle}
+		d = &graded{start: s.TSUnixNS, from: s.TSUnixNS, idle: g.idle[s.Host]}
 		g.devices[key] = d
 	}
 	d.add(s)
@@ -155,19 +155,20 @@ func (d *graded) begin(start int64) {
 	d.start, d.cut, d.from, d.read, d.changed = start, 0, start, 0, 0
 }
 
-// mark begins or ends an idle window of all devices.
+// mark begins or ends an idle window of all devices of a host.
 func (g *Grader) mark(s *record.Sample) {
 	if s.Event != record.EventIdleBegin && s.Event != record.EventIdleEnd {
 		return
 	}
-	g.idle = s.Event == record.EventIdleBegin
+	idle := s.Event == record.EventIdleBegin
+	g.idle[s.Host] = idle
 	for key, d := range g.devices {
 		switch {
-		case key.host != s.Host || d.idle == g.idle:
-		case g.idle && d.apart():
+		case key.host != s.Host || d.idle == idle:
+		case idle && d.apart():
 			d.ended(!d.marked)
 			d.samples, d.idle, d.marked = nil, true, true
-		case g.idle:
+		case idle:
 			d.idle, d.until = true, s.TSUnixNS
 		default:
 			d.complete()

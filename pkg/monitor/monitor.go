@@ -6,6 +6,7 @@ package monitor
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -15,20 +16,24 @@ import (
 
 // Monitor takes samples in order of time. All methods may be called from any goroutine.
 type Monitor struct {
-	mu       sync.Mutex
-	devices  map[deviceKey]*device
+	mu      sync.Mutex
+	devices map[deviceKey]*device
+	hosts   map[string]*host
+}
+
+// host is what the recorder of one host tells. Its marks are of its own devices.
+type host struct {
 	recorder recorder
 	idle     bool  // between EventIdleBegin and EventIdleEnd
 	rests    rests // those marked idle
 	idleTime time.Duration
-	ends     map[string]int64 // the last row of each host's recorder
 }
 
 // deviceKey names a device of a source of a host.
 type deviceKey struct{ host, source, device string }
 
 // New is a Monitor without figures.
-func New() *Monitor { return &Monitor{devices: map[deviceKey]*device{}, ends: map[string]int64{}} }
+func New() *Monitor { return &Monitor{devices: map[deviceKey]*device{}, hosts: map[string]*host{}} }
 
 // Add takes samples in.
 func (m *Monitor) Add(samples ...record.Sample) {
@@ -40,53 +45,81 @@ func (m *Monitor) Add(samples ...record.Sample) {
 }
 
 func (m *Monitor) add(s *record.Sample) {
+	h := m.hosts[s.Host]
+	if h == nil {
+		h = &host{}
+		m.hosts[s.Host] = h
+	}
 	if s.Source == record.SourceRecorder {
-		if m.idle {
-			m.idleTime += max(time.Duration(s.TSUnixNS-m.recorder.last), 0)
-		}
-		m.recorder.add(s)
-		m.ends[s.Host] = max(m.ends[s.Host], s.TSUnixNS)
-		switch s.Event {
-		case record.EventIdleBegin:
-			m.idle = true
-			m.rests = append(m.rests, m.rests.begin(s.TSUnixNS))
-		case record.EventIdleEnd:
-			m.idle = false
-			m.rests.end(s.TSUnixNS)
-		}
+		h.add(s)
 		return
 	}
 	key := deviceKey{s.Host, s.Source, s.Device}
 	d := m.devices[key]
 	if d == nil {
-		d = newDevice(s, m.idle)
+		d = newDevice(s, h.idle)
 		m.devices[key] = d
 	}
-	d.add(s, m.idle, m.recorder.restarts, m.rests)
-	m.rests.add(s)
+	d.add(s, h.idle, h.recorder.restarts, h.rests)
+	h.rests.add(s)
+}
+
+// add takes a row of the recorder in.
+func (h *host) add(s *record.Sample) {
+	if h.idle {
+		h.idleTime += max(time.Duration(s.TSUnixNS-h.recorder.last), 0)
+	}
+	h.recorder.add(s)
+	switch s.Event {
+	case record.EventIdleBegin:
+		h.idle = true
+		h.rests = append(h.rests, h.rests.begin(s.TSUnixNS))
+	case record.EventIdleEnd:
+		h.idle = false
+		h.rests.end(s.TSUnixNS)
+	}
 }
 
 // Snapshot is the figures at one moment.
 type Snapshot struct {
-	Devices  []Device `json:"devices"` // in order of device and source, processors and graphics first
-	Recorder Recorder `json:"recorder"`
-	Marked   bool     `json:"idle_windows"` // idle windows were marked, so that marginal energy is known
-	IdleS    float64  `json:"idle_s"`       // their time
+	Devices  []Device   `json:"devices"`                   // in order of device and source, processors and graphics first
+	Recorder Recorder   `json:"recorder"`                  // of several hosts, the first by name
+	Others   []Recorder `json:"other_recorders,omitempty"` // of the other hosts
+	Marked   bool       `json:"idle_windows"`              // idle windows were marked, so that marginal energy is known
 }
 
 // Snapshot returns the figures so far.
 func (m *Monitor) Snapshot() Snapshot {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s := Snapshot{Recorder: m.recorder.figures(), Marked: len(m.rests) > 0, IdleS: m.idleTime.Seconds()}
+	s := Snapshot{}
+	for _, name := range slices.Sorted(maps.Keys(m.hosts)) {
+		h := m.hosts[name]
+		s.Marked = s.Marked || len(h.rests) > 0
+		switch r := h.figures(name); {
+		case !r.Known:
+		case !s.Recorder.Known:
+			s.Recorder = r
+		default:
+			s.Others = append(s.Others, r)
+		}
+	}
 	for _, d := range m.devices {
-		s.Devices = append(s.Devices, d.figures(m.rests, m.ends[d.host]))
+		h := m.hosts[d.host]
+		s.Devices = append(s.Devices, d.figures(h.rests, h.recorder.last))
 	}
 	slices.SortFunc(s.Devices, func(a, b Device) int {
 		return cmp.Or(cmp.Compare(rank(a), rank(b)), cmp.Compare(a.Host, b.Host), compareNames(a.Name, b.Name),
 			cmp.Compare(a.Source, b.Source))
 	})
 	return s
+}
+
+// figures are what the recorder tells, and for how long the host was left alone.
+func (h *host) figures(name string) Recorder {
+	r := h.recorder.figures()
+	r.Host, r.IdleS = name, h.idleTime.Seconds()
+	return r
 }
 
 // stopAfter is how long before the end of a recording the last reading of a device lies at most for the device to have gone on

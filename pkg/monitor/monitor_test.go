@@ -100,7 +100,7 @@ func TestFiguresOfADevice(t *testing.T) {
 	if d.Grade.Grade != record.GradeC || d.Estimated || len(d.Grade.Reasons) == 0 { // it was throttled
 		t.Errorf("saw grade %s (%v), want C", d.Grade.Grade, d.Grade.Reasons)
 	}
-	if d.Gaps != 0 || d.Samples != 121 || math.Abs(d.SpanS-4) > 1e-6 || math.Abs(d.IdleS-2) > 1e-6 || s.IdleS != 2 {
+	if d.Gaps != 0 || d.Samples != 121 || math.Abs(d.SpanS-4) > 1e-6 || math.Abs(d.IdleS-2) > 1e-6 || s.Recorder.IdleS != 2 {
 		t.Errorf("saw %d gaps, %d samples over %v s", d.Gaps, d.Samples, d.SpanS)
 	}
 }

@@ -4,11 +4,14 @@ import (
 	"math"
 	"time"
 
+	"github.com/banterhearts/bh/pkg/energy"
 	"github.com/banterhearts/bh/pkg/record"
 )
 
 // Recorder is what a recording tells of itself. A nil pointer is a figure that its system does not give.
 type Recorder struct {
+	Host        string   `json:"host"`
+	IdleS       float64  `json:"idle_s"` // in which the machine was left alone; no part of energy, mean, peak and busy
 	Sweeps      int64    `json:"sweeps"` // planned and on demand
 	SpanS       float64  `json:"span_s"` // from the first sweep to the last
 	Missed      int64    `json:"missed"` // planned sweeps that did not happen
@@ -23,15 +26,11 @@ type Recorder struct {
 	CPUPct      *float64 `json:"cpu_share_pct"`  // of one processor, over the span
 	Wakeups     *int64   `json:"wakeups"`        //
 	WallOffsetS *float64 `json:"wall_offset_s"`  // how far the wall clock is away from the timeline now
-	WallStepsS  float64  `json:"wall_steps_s"`   // how far it moved in steps of more than a millisecond, all added up
+	WallStepsS  float64  `json:"wall_steps_s"`   // how far it moved in steps, all added up
 	FirstUnixNS int64    `json:"first_unix_ns"`  // of the first sweep
 	LastUnixNS  int64    `json:"last_unix_ns"`   // of the last one
 	Known       bool     `json:"recorder_known"` // false where a file has no rows of its recorder
 }
-
-// wallStep is how far the wall clock moves between two sweeps before it is taken to have been set: it is slewed by at most
-// 0.5 ms a second (adjtimex(2)), and read beside the monotonic clock to a fraction of a microsecond.
-const wallStep = time.Millisecond
 
 // recorder gathers these figures.
 type recorder struct {
@@ -56,7 +55,6 @@ func (r *recorder) add(s *record.Sample) {
 	if r.first == 0 {
 		r.first = s.TSUnixNS
 	}
-	r.last = s.TSUnixNS
 	if s.Missed != nil {
 		r.missed += *s.Missed
 	}
@@ -75,14 +73,25 @@ func (r *recorder) add(s *record.Sample) {
 	}
 	r.cpu += time.Duration(rise(&r.cpuBefore, s.CPUTimeNS))
 	r.wakeups += rise(&r.wakeupsBefore, s.Wakeups)
-	if s.WallOffsetNS != nil {
-		if r.offset != nil {
-			if moved := time.Duration(*s.WallOffsetNS - *r.offset).Abs(); moved > wallStep {
-				r.steps += moved
-			}
-		}
-		r.offset = s.WallOffsetNS
+	r.clock(s)
+	r.last = s.TSUnixNS
+}
+
+// pulling is how fast a kernel pulls the wall clock at most (adjtimex(2)), as package energy has it.
+const pulling = 0.0005
+
+// clock takes in where the wall clock stood, before the row is the last.
+func (r *recorder) clock(s *record.Sample) {
+	if s.WallOffsetNS == nil {
+		return
 	}
+	if r.offset != nil {
+		moved := time.Duration(*s.WallOffsetNS - *r.offset).Abs()
+		if pulled := time.Duration(pulling * float64(s.TSUnixNS-r.last)); moved > energy.MaxSlew+pulled {
+			r.steps += moved
+		}
+	}
+	r.offset = s.WallOffsetNS
 }
 
 // rise is how much a count that begins at 0 with each recording has risen since the sample before.

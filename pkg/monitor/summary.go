@@ -18,9 +18,9 @@ type Summary struct {
 	Files    []string        `json:"files"`
 	CutOff   []string        `json:"cut_off,omitempty"` // what is missing of which file
 	Recorder Recorder        `json:"recorder"`
+	Others   []Recorder      `json:"other_recorders,omitempty"` // where samples are of several hosts
 	Devices  []DeviceSummary `json:"devices"`
 	Marked   bool            `json:"idle_windows"`
-	IdleS    float64         `json:"idle_s"` // in which the machine was left alone; no part of energy, mean, peak and busy
 }
 
 // DeviceSummary is the figures of a device with the grade of its energy; without energy there is none.
@@ -32,7 +32,7 @@ type DeviceSummary struct {
 // Summarize is the summary of what a Monitor and a Grader have seen.
 func Summarize(m *Monitor, g *Grader) Summary {
 	snap, grade := m.Snapshot(), g.Finish()
-	s := Summary{Recorder: snap.Recorder, Marked: snap.Marked, IdleS: snap.IdleS}
+	s := Summary{Recorder: snap.Recorder, Others: snap.Others, Marked: snap.Marked}
 	for i := range snap.Devices {
 		d := DeviceSummary{Device: snap.Devices[i]}
 		d.grade(grade(&d.Device))
@@ -83,10 +83,10 @@ func (s Summary) WriteText(w io.Writer) error {
 		RightAlign: []bool{false, false, true, true, true, true, true, true}}
 	for i := range s.Devices {
 		if d := &s.Devices[i]; d.EnergyJ != nil || d.PeakW != nil || d.IdleW != nil || d.absent != "" {
-			power.Rows = append(power.Rows, d.powerRow(s.Marked))
+			power.Rows = append(power.Rows, append([]string{s.name(d)}, d.powerRow(s.Marked)...))
 		}
 		if row := s.Devices[i].stateRow(); row != nil {
-			state.Rows = append(state.Rows, row)
+			state.Rows = append(state.Rows, append([]string{s.name(&s.Devices[i])}, row...))
 		}
 	}
 	if len(power.Rows) == 0 {
@@ -105,21 +105,43 @@ func (s Summary) WriteText(w io.Writer) error {
 			return err
 		}
 	}
-	if s.Marked {
-		if _, err := fmt.Fprintf(w, "\nwithout the %s in which the machine was left alone\n", span(s.IdleS)); err != nil {
+	return s.writeRecorders(w)
+}
+
+// writeRecorders tells of the recorders, and where there are several, whose each is.
+func (s Summary) writeRecorders(w io.Writer) error {
+	for _, r := range append([]Recorder{s.Recorder}, s.Others...) {
+		whose := ""
+		if len(s.Others) > 0 {
+			whose = r.Host + ": "
+		}
+		if r.IdleS > 0 {
+			if _, err := fmt.Fprintf(w, "\n%swithout the %s in which the machine was left alone\n", whose, span(r.IdleS)); err != nil {
+				return err
+			}
+		}
+		if _, err := fmt.Fprintf(w, "\n%s%s\n", whose, r); err != nil {
 			return err
 		}
 	}
-	_, err := fmt.Fprintf(w, "\n%s\n", s.Recorder)
-	return err
+	return nil
 }
 
+// name is what a device is called, with its host where there are several.
+func (s Summary) name(d *DeviceSummary) string {
+	if slices.ContainsFunc(s.Devices, func(o DeviceSummary) bool { return o.Host != d.Host }) {
+		return d.Host + "/" + d.Name
+	}
+	return d.Name
+}
+
+// powerRow is what stands behind the device's name.
 func (d *DeviceSummary) powerRow(marked bool) []string {
 	length := d.SpanS
 	if d.EnergyJ != nil {
 		length = d.EnergyS
 	}
-	row := []string{d.Name, d.Source, span(length), fmt.Sprint(d.Samples), unit(d.EnergyJ, "J"), unit(d.ErrorJ, "J"),
+	row := []string{d.Source, span(length), fmt.Sprint(d.Samples), unit(d.EnergyJ, "J"), unit(d.ErrorJ, "J"),
 		string(d.Grade.Grade), unit(d.MeanW, "W"), unit(d.PeakW, "W"), d.throttledShare()}
 	if marked {
 		row = append(row, unit(d.IdleW, "W"), unit(d.MarginalJ, "J"))
@@ -137,7 +159,7 @@ func (d *DeviceSummary) throttledShare() string {
 	return fmt.Sprintf("%.3g %%", 100**d.ThrottledS/d.SpanS)
 }
 
-// stateRow is nil for a device of which nothing but power is known.
+// stateRow is what stands behind the device's name, nil for a device of which nothing but power is known.
 func (d *DeviceSummary) stateRow() []string {
 	if d.MeanTempC == nil && d.MeanUtilPct == nil && d.PeakMem == nil {
 		return nil
@@ -150,7 +172,7 @@ func (d *DeviceSummary) stateRow() []string {
 	if d.PeakMem != nil {
 		memory = d.PeakMem.String()
 	}
-	return []string{d.Name, d.Source, fmt.Sprint(d.Samples), gaps, unit(d.MeanTempC, "°C"), unit(d.PeakTempC, "°C"),
+	return []string{d.Source, fmt.Sprint(d.Samples), gaps, unit(d.MeanTempC, "°C"), unit(d.PeakTempC, "°C"),
 		unit(d.MeanUtilPct, "%"), memory}
 }
 
