@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/banterhearts/bh/pkg/record"
@@ -60,7 +61,7 @@ func TestClockSteps(t *testing.T) {
 		{"back, time that came twice", -10_000 * ms, 22_000 * ms, 24_000 * ms, 0, "clock_step"},
 		{"back, before", -10_000 * ms, 15_000 * ms, 17_000 * ms, 20, "counter_only"},
 		{"back by an hour, time that comes again after the recording", -3_600_000 * ms, 15_000 * ms, 17_000 * ms, 20, "counter_only,clock_step"},
-		{"back before the recording", -3_600_000 * ms, -3_560_000 * ms, -3_558_000 * ms, 40, "counter_only"},
+		{"back by an hour, time that came before the recording", -3_600_000 * ms, -3_560_000 * ms, -3_558_000 * ms, 40, "counter_only,clock_step"},
 		{"slewed only", 4 * ms, 40_004 * ms, 42_004 * ms, 40, "counter_only"},
 	} {
 		run := okRun("1", record.CPU, c.from, c.to, 1)
@@ -88,6 +89,74 @@ func TestClockSteps(t *testing.T) {
 		}
 		if doubted := run.EnergyGrade == record.GradeC; doubted != (c.reasons == "counter_only,clock_step") {
 			t.Errorf("%s: saw grade %s", c.name, run.EnergyGrade)
+		}
+	}
+}
+
+// Between two rows of the recorder the clock may have been set at any time: a window that meets that time is doubted, though other
+// sensors are read in between, and tell of the window's end before the recorder tells of the clock.
+func TestClockStepsBetweenRowsFarApart(t *testing.T) {
+	for _, c := range []struct {
+		by, interval, rows int64 // how far the clock is set at 102.7 s, between readings, between the recorder's rows
+		from, to           int64 // of the window, wall clock after t0
+		want               string
+	}{
+		{-3000 * ms, 500 * ms, 5000 * ms, 3000 * ms, 100_000 * ms, "counter_only,clock_step"},
+		{5000 * ms, 500 * ms, 10_000 * ms, 3000 * ms, 108_000 * ms, "counter_only,clock_step"},
+		{5000 * ms, 200 * ms, 10_000 * ms, 95_000 * ms, 101_500 * ms, "counter_only,clock_step"},
+		{5000 * ms, 200 * ms, 10_000 * ms, 60_000 * ms, 98_500 * ms, "counter_only"},
+		{5000 * ms, 200 * ms, 10_000 * ms, 116_500 * ms, 140_000 * ms, "counter_only"},
+	} {
+		run := okRun("1", record.CPU, c.from, c.to, 1)
+		samples := slices.Concat(every(c.interval, 0, 200_000*ms, "rapl", "cpu:0", counterAt(func(s float64) float64 { return 100 * s })),
+			wallRows(c.rows, 0, 200_000*ms, func(t int64) int64 {
+				if t >= 102_700*ms {
+					return c.by
+				}
+				return 0
+			}))
+		joinAll(t, samples, run)
+		if run.EnergyReasons != c.want {
+			t.Errorf("set by %d ms, rows every %d ms, window from %d ms: saw %s, want %s", c.by/ms, c.rows/ms, c.from/ms, run.EnergyReasons, c.want)
+		}
+	}
+}
+
+// Of rows many seconds apart a clock that a kernel pulls is a long way further at each, and was not set.
+func TestClockPulledByAKernel(t *testing.T) {
+	offset := func(t int64) int64 { return t / 2000 }
+	for _, rate := range []int64{1, -1} {
+		run := okRun("1", record.CPU, 60_000*ms+rate*30*ms, 260_000*ms+rate*130*ms, 1)
+		joinAll(t, slices.Concat(every(5750*ms, 0, 400_000*ms, "rapl", "cpu:0", counterAt(func(s float64) float64 { return 100 * s })),
+			wallRows(11_500*ms, 0, 400_000*ms, func(t int64) int64 { return rate * offset(t) })), run)
+		wantNear(t, "energy", run.EnergyJoules, 20_000)
+		if run.EnergyReasons != CounterOnly {
+			t.Errorf("saw %s", run.EnergyReasons)
+		}
+	}
+}
+
+// Time that comes again between two recordings is like that behind the last.
+func TestTimeThatComesAgainBetweenRecordings(t *testing.T) {
+	read := func(from, to int64) []record.Sample {
+		return slices.Concat(every(50*ms, from, to, "rapl", "cpu:0", counterAt(func(s float64) float64 { return 10 * s })),
+			wallRows(50*ms, from, to, func(t int64) int64 {
+				if t >= 50_000*ms {
+					return -300_000 * ms
+				}
+				return 0
+			}))
+	}
+	for name, c := range map[string]struct {
+		second []record.Sample
+		joules bool
+	}{
+		"none": {nil, true}, "not recorded": {read(600_000*ms, 660_000*ms), true}, "recorded": {read(300_000*ms, 360_000*ms), false},
+	} {
+		run := okRun("1", record.CPU, 20_000*ms, 22_000*ms, 1)
+		joinAll(t, slices.Concat(read(0, 60_000*ms), c.second), run)
+		if doubted := strings.Contains(run.EnergyReasons, ClockStep); !doubted || (run.EnergyJoules != nil) != c.joules {
+			t.Errorf("%s: saw %s J, %s, want energy: %t", name, units.G4Ptr(run.EnergyJoules), run.EnergyReasons, c.joules)
 		}
 	}
 }

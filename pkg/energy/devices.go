@@ -166,6 +166,20 @@ func (h history) view(w Window) []*device {
 	return out
 }
 
+// reads reports whether anything was read in w, or that near to both of its ends that it may tell of w.
+func (h history) reads(w Window) bool {
+	margin := max(int64(near), w.End-w.Start)
+	for _, d := range h {
+		for _, s := range d.all() {
+			before, after := s.within(w.Start-margin, w.Start), s.within(w.End, w.End+margin)
+			if len(s.within(w.Start, w.End)) > 0 || len(before) > 0 && len(after) > 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // silence drops quantities that are read only after to.
 func (d *device) silence(to int64) {
 	for _, s := range d.all() {

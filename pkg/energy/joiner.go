@@ -47,8 +47,7 @@ type host struct {
 	idleFrom int64     // when an idle stretch began that has not ended, or 0
 	resting  []idle    // idle stretches that are over, but not yet out of reach
 	idles    []idle    // those that are
-	begin    int64     // time of the first sample
-	now      int64     // time of the latest
+	now      int64     // time of the latest sample
 	forgot   int64     // when readings were last forgotten
 	kept     int64     // those before it were
 	reach    int64     // of the longest window
@@ -60,9 +59,8 @@ type joined struct {
 	wall   Window // by the wall clock
 	w      Window // on the timeline of the samples
 	result Result
-	times  int // how often the window was found
-	closed bool
-	again  bool // it was found, and by a clock that was set back its time comes again after the recording
+	came   int // how often its time came
+	times  int // and in how many of them anything was read
 }
 
 // open is a window on the timeline that readings are being kept for.
@@ -141,9 +139,6 @@ func (j *Joiner) Sample(s *record.Sample) {
 
 // sample takes a sample in, and reports whether a sensor's was told before.
 func (h *host) sample(s *record.Sample) (again bool) {
-	if h.begin == 0 {
-		h.begin = s.TSUnixNS
-	}
 	h.now = max(h.now, s.TSUnixNS)
 	h.openUntil(s.TSUnixNS)
 	if s.Source == record.SourceRecorder {
@@ -182,6 +177,11 @@ func (h *host) told(s *record.Sample) {
 	})
 	i, _ := slices.BinarySearchFunc(h.runs, next, func(r *joined, t int64) int { return cmp.Compare(r.wall.Start, t) })
 	h.pending = h.runs[i:]
+	for _, r := range h.pending {
+		if !was.known && r.times == 0 { // it did not come: where the clock stood was not known yet
+			r.came = 0
+		}
+	}
 }
 
 // follow moves the edges of a window that lie behind the row before, was, to where the clock was then, as it may be pulled
@@ -223,19 +223,12 @@ func (h *host) closeUntil(t int64) {
 
 // close takes the energy of a window.
 func (h *host) close(o *open) {
-	outside := o.w.End < h.begin || o.w.Start > h.now
-	if o.closed && outside { // its time came before this recording too, or will after it
-		o.again = o.again || o.w.Start > h.now
-		return
-	}
-	o.closed = true
-	if !outside {
+	read := h.history.reads(o.w)
+	if read {
 		o.times++
 	}
-	o.joined.w = o.w
-	o.result = h.history.of(o.w)
-	if h.clock.stepped(o.w.Start-int64(near), o.w.End+int64(near)) {
-		o.result.doubt(ClockStep)
+	if o.came++; read || o.came == 1 { // where nothing was read says nothing of what was found before
+		o.joined.w, o.result = o.w, h.history.of(o.w)
 	}
 }
 
@@ -268,11 +261,7 @@ func (h *host) finish() (unmeasured int) {
 	h.openUntil(math.MaxInt64)
 	h.closeUntil(math.MaxInt64)
 	for _, r := range h.runs {
-		if r.times > 1 || !r.closed { // the wall clock was set back over the window, or forward
-			r.result, r.w = Result{Reasons: []string{ClockStep}}, r.wall
-		} else if r.again {
-			r.result.doubt(ClockStep)
-		}
+		h.settle(r)
 		r.result.rest(h.idles, r.w)
 		fill(r.run, r.result, r.w)
 		if r.result.Joules == nil {
@@ -280,6 +269,17 @@ func (h *host) finish() (unmeasured int) {
 		}
 	}
 	return unmeasured
+}
+
+// settle says what a run's energy is worth by where the clock turned out to stand. Of a time that came twice, once where
+// something was read, the run may have been in the other.
+func (h *host) settle(r *joined) {
+	switch {
+	case r.times > 1 || r.came == 0: // the wall clock was set back over the window, or forward
+		r.result, r.w = Result{Reasons: []string{ClockStep}}, r.wall
+	case r.times == 1 && r.came > 1, h.clock.stepped(r.w.Start-int64(near), r.w.End+int64(near)):
+		r.result.doubt(ClockStep)
+	}
 }
 
 // Finish fills in all runs and says what was done.
