@@ -31,7 +31,7 @@ type joinOptions struct {
 	Runs    store.Input
 	Samples []string                 // recordings, each in order of time
 	Output  store.Output             // a table on a terminal, JSON-lines in a pipe, unless it says otherwise
-	Source  string                   // telemetry source to take energy from; "" for each device's own
+	Source  string                   // telemetry source or device to take energy from; "" for each run's own device
 	HostAs  map[string]string        // samples of one host that belong to another, as a meter's
 	Ahead   map[string]time.Duration // hosts whose clock is ahead, and by how much
 
@@ -71,7 +71,7 @@ func joinCommand(args []string, s cli.Streams) *urfave.Command {
 		Flags: []urfave.Flag{
 			&urfave.StringSliceFlag{Name: "samples", Usage: "recording in `FILE`, a glob or a folder; may be given several times"},
 			&urfave.StringFlag{Name: "source", DefaultText: "what measures the device that did the work",
-				Usage: "take energy from telemetry source `NAME`, whatever it measures"},
+				Usage: "take energy from telemetry source `NAME`, or from one device, as meter:wall, whatever it measures"},
 			&urfave.StringSliceFlag{Name: "host-as",
 				Usage: "take samples of host METER for those of host RUN, as `METER=RUN`; may be given several times"},
 			&urfave.StringSliceFlag{Name: "clock-ahead",

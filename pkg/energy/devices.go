@@ -12,6 +12,12 @@ import (
 // sensor is one device as one source sees it.
 type sensor struct{ source, device string }
 
+// kind is the device's class: "gpu:0" is a GPU, "cpu", "cpu:0" are the processor.
+func (s sensor) kind() string {
+	kind, _, _ := strings.Cut(s.device, ":")
+	return kind
+}
+
 // device is what one source says of one device.
 type device struct {
 	source, name string
@@ -113,11 +119,7 @@ func take[T ~float64 | ~int64](n *tally, to *series, ts int64, v *T) {
 // hasPower reports whether the source measures power of the device at all, near the window or not.
 func (d *device) hasPower() bool { return len(d.counter)+len(d.power)+len(d.average) > 0 }
 
-// kind is the device's class: "gpu:0" is a GPU, "cpu", "cpu:0" are the processor.
-func (d *device) kind() string {
-	kind, _, _ := strings.Cut(d.name, ":")
-	return kind
-}
+func (d *device) kind() string { return sensor{d.source, d.name}.kind() }
 
 func (d *device) is(class record.Device) bool { return d.kind() == string(class) }
 

@@ -42,6 +42,8 @@ const (
 	PartlyCovered = "partly_covered"      // samples cover a part of the window only, as those of a recording that began late
 	WorkElsewhere = "work_elsewhere"      // a server did the work, perhaps on another machine
 	NoPowerSource = "no_power_source"     // samples cover the window, but none has power of the run's device
+	DeviceMissing = "device_missing"      // a package or GPU that counts was not read in the window, though at another time
+	SeveralMeters = "several_meters"      // of the source that was asked for several devices measure the whole machine
 	CounterOnly   = "counter_only"        // no independent power reading to compare the counter with
 	PowerOnly     = "power_only"          // no energy counter to compare the integrated power with
 	PowerAveraged = "power_averaged"      // only moving averages of power, which could not be taken apart for this window
@@ -80,7 +82,7 @@ type Window struct {
 	Iterations int64         // repetitions inside the window; 0 counts as 1
 	Device     record.Device // what did the work
 	Host       string        // whose samples count; "" takes all
-	Source     string        // telemetry source to take energy from, whatever it measures; "" for the device's own
+	Source     string        // telemetry source, or device, to take energy from, whatever it measures; "" for the device's own
 	Shared     bool          // the caller knows that something else used the device
 }
 

@@ -237,7 +237,13 @@ func TestNothingToGrade(t *testing.T) {
 		{"one package silent", slices.Concat(every(50*ms, 0, 3000*ms, "rapl", "cpu:0", counter),
 			every(50*ms, 0, 1500*ms, "rapl", "cpu:1", counter)), window(record.CPU, 1000*ms, 2000*ms), PartlyCovered},
 		{"one package long silent", slices.Concat(every(50*ms, 0, 9000*ms, "rapl", "cpu:0", counter),
-			every(50*ms, 0, 100*ms, "rapl", "cpu:1", counter)), window(record.CPU, 7000*ms, 8000*ms), NoSamples},
+			every(50*ms, 0, 100*ms, "rapl", "cpu:1", counter)), window(record.CPU, 7000*ms, 8000*ms), DeviceMissing},
+		{"one package that begins soon", slices.Concat(every(50*ms, 0, 9000*ms, "rapl", "cpu:0", counter),
+			every(50*ms, 4500*ms, 9000*ms, "rapl", "cpu:1", counter)), window(record.CPU, 1000*ms, 4000*ms), DeviceMissing},
+		{"one package that begins much later", slices.Concat(every(50*ms, 0, 60_000*ms, "rapl", "cpu:0", counter),
+			every(50*ms, 50_000*ms, 60_000*ms, "rapl", "cpu:1", counter)), window(record.CPU, 1000*ms, 4000*ms), DeviceMissing},
+		{"one GPU that begins much later", slices.Concat(every(50*ms, 0, 60_000*ms, "nvml", "gpu:0", counter),
+			every(50*ms, 50_000*ms, 60_000*ms, "nvml", "gpu:1", counter)), window(record.GPU, 1000*ms, 4000*ms), DeviceMissing},
 		{"falling counter and no power", every(50*ms, 0, 3000*ms, "rapl", "cpu:0", falling), window(record.CPU, 1000*ms, 2000*ms), CounterReset},
 	} {
 		r := Of(c.samples, c.w)

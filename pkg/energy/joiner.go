@@ -18,8 +18,8 @@ import (
 // Runs are added first, in any order; then samples, in order of time on each host (Merge does that for several files);
 // then Finish, which fills the runs in.
 type Joiner struct {
-	// Source is the telemetry source to take energy from, whatever it measures, as an external meter; "" for each
-	// device's own.
+	// Source is the telemetry source to take energy from, whatever it measures, or one device, as meter:wall; "" for each
+	// run's own device.
 	Source string
 
 	hosts   map[string]*host
@@ -58,9 +58,10 @@ type joined struct {
 	run    *record.Run
 	wall   Window // by the wall clock
 	w      Window // on the timeline of the samples
-	result Result
-	came   int // how often its time came
-	times  int // and in how many of them anything was read
+	found  findings
+	result Result // but for the energy, until all samples have passed
+	came   int    // how often its time came
+	times  int    // and in how many of them anything was read
 }
 
 // open is a window on the timeline that readings are being kept for.
@@ -228,7 +229,8 @@ func (h *host) close(o *open) {
 		o.times++
 	}
 	if o.came++; read || o.came == 1 { // where nothing was read says nothing of what was found before
-		o.joined.w, o.result = o.w, h.history.of(o.w)
+		o.joined.w = o.w
+		o.result, o.found = h.history.of(o.w)
 	}
 }
 
@@ -271,13 +273,15 @@ func (h *host) finish() (unmeasured int) {
 	return unmeasured
 }
 
-// settle says what a run's energy is worth by where the clock turned out to stand. Of a time that came twice, once where
-// something was read, the run may have been in the other.
+// settle decides what a run's energy is by all the sensors that the recording turned out to have, and by where the clock turned
+// out to stand. Of a time that came twice, once where something was read, the run may have been in the other.
 func (h *host) settle(r *joined) {
-	switch {
-	case r.times > 1 || r.came == 0: // the wall clock was set back over the window, or forward
+	if r.times > 1 || r.came == 0 { // the wall clock was set back over the window, or forward
 		r.result, r.w = Result{Reasons: []string{ClockStep}}, r.wall
-	case r.times == 1 && r.came > 1, h.clock.stepped(r.w.Start-int64(near), r.w.End+int64(near)):
+		return
+	}
+	r.result.settle(r.found, h.history, r.w)
+	if r.times == 1 && r.came > 1 || h.clock.stepped(r.w.Start-int64(near), r.w.End+int64(near)) {
 		r.result.doubt(ClockStep)
 	}
 }

@@ -17,32 +17,30 @@ func Of(samples []record.Sample, w Window) Result {
 			h.add(s)
 		}
 	}
-	return h.of(w)
+	r, found := h.of(w)
+	r.settle(found, h, w)
+	return r
 }
 
-// of integrates over w.
-func (h history) of(w Window) Result {
+// of integrates over w: what is found of the energy, and a result that has all else.
+func (h history) of(w Window) (Result, findings) {
 	if w.Length() <= 0 {
-		return Result{Reasons: []string{NoSamples}}
+		none := []energy{{reasons: []string{NoSamples}}}
+		return Result{}, findings{none, none, none}
 	}
 	all := h.view(w)
-	gpu, cpu := measure(all, w, record.GPU), measure(all, w, record.CPU)
-	own := cpu
-	if w.Device == record.GPU {
-		own = gpu
+	f := findings{gpu: measure(all, w, record.GPU), cpu: measure(all, w, record.CPU)}
+	switch {
+	case w.Source != "":
+		f.own = chosen(all, w)
+	case w.Device == record.GPU:
+		f.own = f.gpu
+	default:
+		f.own = f.cpu
 	}
-	r := Result{GPUPower: gpu.power(w), CPUPower: cpu.power(w)}
-	if w.Source != "" {
-		own = chosen(all, w)
-	}
-	r.Joules, r.MeanPower, r.Samples, r.Source, r.Grade = own.joules, own.power(w), own.samples, own.source, own.grade
-	r.Error, r.Reasons, r.group = own.bound, own.reasons, own.group
-	r.Peak, r.Throttled = own.peak, own.throttled
-	if w.Device == record.GPU && cpu.grade == record.GradeD {
-		r.Reasons = append(r.Reasons, CPUEstimated)
-	}
+	var r Result
 	r.resources(all, w)
-	return r
+	return r, f
 }
 
 // energy is the energy of a group of devices over a window.
@@ -53,6 +51,7 @@ type energy struct {
 	samples       int64
 	source        string
 	group         []sensor // whose energy it is
+	whole         bool     // these are to be all of their kind
 	grade         record.Grade
 	reasons       []string
 }
@@ -64,23 +63,29 @@ func (e energy) power(w Window) *units.Watts {
 	return units.Ptr(e.joules.Over(w.Length()))
 }
 
-// measure takes the energy of a class of device from the first source, in order of preference, that covers w.
-func measure(all []*device, w Window, class record.Device) energy {
-	groups := ranked(all, w, class)
+// measure takes the energy of a class of device from the sources that cover w, in order of preference.
+func measure(all []*device, w Window, class record.Device) []energy {
+	return attempts(all, ranked(all, w, class), w, class)
+}
+
+// attempts is the energies of the groups that have one, or why none has.
+func attempts(all []*device, groups [][]*device, w Window, class record.Device) (found []energy) {
 	none := energy{reasons: []string{NoSamples}}
 	for _, group := range groups {
 		e := attempt(all, group, w, class)
 		if e.joules != nil {
-			return e
-		}
-		if len(e.reasons) > 0 {
+			found = append(found, e)
+		} else if len(e.reasons) > 0 {
 			none = e
 		}
 	}
 	if len(groups) == 0 && anySeen(all) {
 		none.reasons = []string{NoPowerSource}
 	}
-	return none
+	if len(found) == 0 {
+		return []energy{none}
+	}
+	return found
 }
 
 func anySeen(all []*device) bool {
@@ -125,15 +130,19 @@ func occupied(group []*device, w Window) (n int) {
 // attempt takes the energy of a group of one source.
 func attempt(all, group []*device, w Window, class record.Device) energy {
 	e := sum(group, w)
-	e.source = group[0].source
+	if e.joules == nil {
+		read := func(d *device) bool { return sum([]*device{d}, w).joules != nil }
+		if len(e.reasons) == 0 && slices.ContainsFunc(group, read) {
+			e.reasons = []string{DeviceMissing}
+		}
+		return energy{reasons: e.reasons}
+	}
+	e.source, e.whole = group[0].source, occupied(group, w) == 0
 	for _, d := range group {
 		e.group = append(e.group, sensor{d.source, d.name})
 	}
-	if e.joules != nil {
-		e.judge(all, group, w, class)
-		return e
-	}
-	return energy{reasons: e.reasons}
+	e.judge(all, group, w, class)
+	return e
 }
 
 // members is the devices of a source and kind that have power.
@@ -147,21 +156,37 @@ func members(all []*device, source, kind string) []*device {
 // parts of one.
 var wider = []string{"meter", "system", "psys", "battery", "host", "gpu", "cpu"}
 
-// chosen takes the energy from the source that was asked for, whatever it measures.
-func chosen(all []*device, w Window) energy {
+// chosen takes the energy from the source that was asked for, whatever it measures, or from the one device.
+func chosen(all []*device, w Window) []energy {
+	if one := named(all, w.Source); len(one) > 0 {
+		others := func(d *device) bool { return d.is(record.GPU) && d.name != w.Source } // which are not asked for
+		found := attempts(slices.DeleteFunc(slices.Clone(all), others), one, w, w.Device)
+		for i := range found {
+			found[i].whole = false
+		}
+		return found
+	}
 	for _, kind := range append([]string{string(w.Device)}, wider...) {
-		if group := members(all, w.Source, kind); len(group) > 0 {
-			e := attempt(all, used(group, w), w, w.Device)
-			if e.joules == nil && len(e.reasons) == 0 {
-				e.reasons = []string{NoSamples}
-			}
-			return e
+		group := members(all, w.Source, kind)
+		if len(group) > 1 && slices.Contains(entire, kind) {
+			return []energy{{reasons: []string{SeveralMeters}}}
+		}
+		if len(group) > 0 {
+			return attempts(all, [][]*device{used(group, w)}, w, w.Device)
 		}
 	}
-	if !anySeen(all) {
-		return energy{reasons: []string{NoSamples}}
+	return attempts(all, nil, w, w.Device)
+}
+
+// named is the devices of a name, each for itself, measured ones before modelled ones.
+func named(all []*device, name string) (out [][]*device) {
+	for _, d := range all {
+		if d.name == name && d.hasPower() {
+			out = append(out, []*device{d})
+		}
 	}
-	return energy{reasons: []string{NoPowerSource}}
+	slices.SortStableFunc(out, func(a, b []*device) int { return cmp.Compare(estimate(a[0].source), estimate(b[0].source)) })
+	return out
 }
 
 // used narrows GPUs down to those in whose memory the measured processes were, where the source tells that. It is told about

@@ -151,8 +151,7 @@ func TestChosenSource(t *testing.T) {
 		every(50*ms, 0, 3000*ms, "nvml", "gpu:0", watts(200)),
 		every(50*ms, 0, 3000*ms, "rapl", "cpu:0", watts(50)),
 		every(50*ms, 0, 3000*ms, "rapl", "core:0", watts(30)),
-		every(50*ms, 0, 3000*ms, "wall", "meter:left", watts(150)),
-		every(50*ms, 0, 3000*ms, "wall", "meter:right", watts(170)),
+		every(50*ms, 0, 3000*ms, "wall", "meter:plug", watts(320)),
 		every(50*ms, 0, 3000*ms, "board", "system", watts(300)))
 	for source, want := range map[string]float64{"": 200, "nvml": 200, "rapl": 50, "wall": 320, "board": 300} {
 		w := window(record.GPU, 1000*ms, 2000*ms)
@@ -206,5 +205,12 @@ func TestMovingAverages(t *testing.T) {
 			t.Errorf("%s: saw %s, off by %v, bound %v of %v J, want %s within %v",
 				c.name, got, off, units.G4Ptr(r.Error), want, c.reasons, c.within)
 		}
+	}
+}
+
+// ownMemory tells that the measured processes hold so much of a GPU's memory.
+func ownMemory(bytes int64) func(*record.Sample) {
+	return func(s *record.Sample) {
+		s.MemOwnBytes, s.ForeignProcesses = units.Ptr(units.Bytes(bytes)), units.Ptr(int64(0))
 	}
 }
