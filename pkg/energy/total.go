@@ -200,8 +200,9 @@ func averaged(d *device, w Window) total {
 		t.averaged, t.few = true, c.inside < MinSamples
 		return t.plausible(w)
 	}
-	if t.integral, ok = averages(d.average, w, d.box, d.powerPeriod); !ok || t.bound > MaxBound*t.v {
-		if rough := smeared(d.average, w, c, d.box); !ok || rough.bound < t.bound {
+	rough, whole := smeared(d.average, w, c, d.box, d.powerPeriod)
+	if t.integral, ok = averages(d.average, w, d.box, d.powerPeriod); !ok || !whole || t.bound > MaxBound*t.v {
+		if !ok || !whole || rough.bound < t.bound {
 			t.integral = rough
 		}
 		t.averaged = true
