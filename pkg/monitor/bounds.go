@@ -2,16 +2,20 @@ package monitor
 
 import (
 	"math"
+	"time"
 
 	"github.com/banterhearts/bh/pkg/units"
 )
 
 // bounds adds up those of parts. Of a counter, what one part has too much at its edge the next has too little, so that the first
-// and the last of a row of parts count; those of power are of chance and independent; of averages all count.
+// and the last of a row of parts count; those of power are of chance and independent; of averages all count. In parts in which power
+// did not change, nothing shows how far off it is, and it is taken to be as far off all the time as in the best of the others.
 type bounds struct {
 	first, latest *units.Joules
 	sum, squares  float64
-	none          bool // a part has none
+	calm          time.Duration // of parts without change
+	least         *units.Watts  // of the bounds of the others, by their length
+	none          bool          // a part has none
 }
 
 // count takes the bound of a counter's part in.
@@ -27,10 +31,15 @@ func (b *bounds) count(j *units.Joules) {
 }
 
 // power takes the bound of a part of power in, or of moving averages.
-func (b *bounds) power(j *units.Joules, chance bool) {
-	switch {
-	case j == nil:
+func (b *bounds) power(j *units.Joules, length time.Duration, chance bool) {
+	if j == nil {
 		b.none = true
+		return
+	}
+	if off := j.Over(length); b.least == nil || off < *b.least {
+		b.least = &off
+	}
+	switch {
 	case chance:
 		b.squares += float64(*j * *j)
 	default:
@@ -53,5 +62,9 @@ func (b *bounds) joules() *units.Joules {
 	if b.none {
 		return nil
 	}
-	return units.Ptr(units.Joules(b.sum + math.Sqrt(b.squares)))
+	sum := units.Joules(b.sum + math.Sqrt(b.squares))
+	if b.least != nil {
+		sum += b.least.For(b.calm)
+	}
+	return &sum
 }

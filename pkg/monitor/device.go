@@ -48,9 +48,10 @@ type Device struct {
 	Reasons  map[string]float64 `json:"throttled_by_reason_s,omitempty"`
 	ReadUnix int64              `json:"last_unix_ns"`
 
-	absent  string // why there is no energy of the counter, or of power
+	absent  string // why the energy is not of the counter, or not of power
 	restful string // why there is no idle power
 	fell    bool   // the counter was set back
+	stands  string // why the sensor is not known to have worked all the time
 }
 
 // Method is how energy was found.
@@ -62,6 +63,9 @@ const (
 	Integrated Method = "integrated"
 	Averaged   Method = "averaged" // the device's own means integrated, whose edges are smeared over their span
 )
+
+// methods are all of them.
+var methods = []Method{Counter, Integrated, Averaged}
 
 // tellsThrottling is the source of which an empty throttle means that the device is not slowed down. Others have nothing to say
 // where the machine does not count it, and the same empty text.
@@ -258,7 +262,7 @@ func (d *device) figures(rests rests, end int64) Device {
 	}
 	f.PeakW = cmp.Or(positive(d.peak), positive(d.peakAvg))
 	if m.method == Counter {
-		f.PeakW, f.fell = cmp.Or(f.PeakW, positive(d.peakRise)), m.falls > 0
+		f.PeakW, f.fell = cmp.Or(f.PeakW, positive(d.peakRise)), m.fell
 		if part := d.power.unmarked(); part.joules > 0 {
 			f.Integrated = units.Ptr(units.Joules(part.joules))
 		}
@@ -267,15 +271,23 @@ func (d *device) figures(rests rests, end int64) Device {
 	return f
 }
 
-// meter is what the energy is taken from: the first that works. What only ever told 0 is none.
+// meter is what the energy is taken from: the first that works. What only ever told 0 is none. A counter that stood still for a while
+// is better than nothing.
 func (d *device) meter(f *Device) *meter {
 	for _, m := range []*meter{&d.counter, &d.power, &d.average} {
 		why := m.unbelieved()
 		if m.all.time > 0 && why == "" {
 			f.Method = m.method
+			if m.calm.still() {
+				f.stands = energy.Unchanged
+			}
 			return m
 		}
 		f.absent = cmp.Or(f.absent, why)
+	}
+	if d.counter.halted() && f.absent == energy.Stuck {
+		f.Method, f.stands, f.absent = Counter, energy.Gap, ""
+		return &d.counter
 	}
 	return nil
 }

@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/banterhearts/bh/pkg/energy"
@@ -19,11 +18,18 @@ type Grade struct {
 	open bool // no update of the device behind the end was seen
 }
 
-// Grader grades the energy of each device that has power. It takes samples in order of time and holds two parts of them: a
-// recording is graded in parts, and has the grade of its worst part. Time that is marked idle is none of it.
+// Grader grades the energy of each device that has power, by each quantity that it may be taken from: energy, bound and grade are of
+// one. It takes samples in order of time and holds two parts of them: a recording is graded in parts, and has the grade of its worst
+// part. Time that is marked idle is none of it.
 type Grader struct {
-	devices map[deviceKey]*graded
+	devices map[gradedKey]*graded
 	idle    map[string]bool // hosts that are left alone now
+}
+
+// gradedKey names a quantity of a device.
+type gradedKey struct {
+	deviceKey
+	method Method
 }
 
 // A part ends at a reading, and is so long and has so many readings that its grade is that of the sensor and not of the part's
@@ -44,8 +50,9 @@ const (
 // edge is how far before a recording's end what the device renewed there is known.
 const edge = energy.MaxGap
 
-// graded is one device being graded.
+// graded is one quantity of a device being graded.
 type graded struct {
+	method  Method
 	samples []record.Sample // of the parts so far, and before them what their first moments are integrated from
 	start   int64           // of the part
 	cut     int64           // where it ends once the one behind it is complete; 0 for not yet
@@ -53,23 +60,20 @@ type graded struct {
 	read    int             // readings since, and those of them that differ from the one before
 	changed int
 	last    float64
-	counter *units.Joules // the last reading of it
-	rose    bool          // it works
-	sampled bool          // power was read
-	box     int64         // span of moving averages
-	idle    bool          // what comes is marked idle
-	until   int64         // where the part ends that is complete when what follows it has been read; 0 for none
+	box     int64 // span of moving averages
+	idle    bool  // what comes is marked idle
+	until   int64 // where the part ends that is complete when what follows it has been read; 0 for none
 	reasons []string
 	dull    []string // reasons of parts in which power never changed, which is a fault where it never does
 	parts   int      // of others
 	found   bool
-	marked  bool            // idle time began before
-	brief   []energy.Result // of the moments before the first mark and behind the last one
+	marked  bool   // idle time began before
+	brief   []part // of the moments before the first mark and behind the last one
 	bounds
 }
 
 // NewGrader is a Grader without samples.
-func NewGrader() *Grader { return &Grader{devices: map[deviceKey]*graded{}, idle: map[string]bool{}} }
+func NewGrader() *Grader { return &Grader{devices: map[gradedKey]*graded{}, idle: map[string]bool{}} }
 
 // Add takes a sample in.
 func (g *Grader) Add(s *record.Sample) {
@@ -80,25 +84,52 @@ func (g *Grader) Add(s *record.Sample) {
 	if s.PowerW == nil && s.EnergyCounterJoules == nil && s.PowerAvgW == nil {
 		return
 	}
-	key := deviceKey{s.Host, s.Source, s.Device}
-	d := g.devices[key]
-	if d == nil {
-		d = &graded{start: s.TSUnixNS, from: s.TSUnixNS, idle: g.idle[s.Host]}
-		g.devices[key] = d
+	for _, method := range methods {
+		key := gradedKey{deviceKey{s.Host, s.Source, s.Device}, method}
+		d := g.devices[key]
+		if d == nil {
+			if _, ok := method.value(s); !ok {
+				continue
+			}
+			d = &graded{method: method, start: s.TSUnixNS, from: s.TSUnixNS, idle: g.idle[s.Host]}
+			g.devices[key] = d
+		}
+		d.add(method.only(*s))
 	}
-	d.add(s)
+}
+
+// only is what a sample tells of the quantity, with power beside a counter to compare it with.
+func (m Method) only(s record.Sample) *record.Sample {
+	if m != Counter {
+		s.EnergyCounterJoules = nil
+	}
+	if m == Averaged {
+		s.PowerW = nil
+	} else {
+		s.PowerAvgW = nil
+	}
+	return &s
+}
+
+// value is a sample's reading of the quantity.
+func (m Method) value(s *record.Sample) (float64, bool) {
+	switch {
+	case m == Counter && s.EnergyCounterJoules != nil:
+		return float64(*s.EnergyCounterJoules), true
+	case m == Integrated && s.PowerW != nil:
+		return float64(*s.PowerW), true
+	case m == Averaged && s.PowerAvgW != nil:
+		return float64(*s.PowerAvgW), true
+	}
+	return 0, false
 }
 
 // add takes a sample in.
 func (d *graded) add(s *record.Sample) {
-	if s.EnergyCounterJoules != nil {
-		if d.counter != nil && *s.EnergyCounterJoules < *d.counter {
-			d.again(s.TSUnixNS)
-		}
-		d.rose = d.rose || d.counter != nil && *s.EnergyCounterJoules > *d.counter
-		d.counter = s.EnergyCounterJoules
+	v, ok := d.method.value(s)
+	if ok && d.method == Counter && v < d.last {
+		d.again(s.TSUnixNS)
 	}
-	d.sampled = d.sampled || s.PowerW != nil && *s.PowerW != 0
 	if s.PowerAvgNS != nil {
 		d.box = *s.PowerAvgNS
 	}
@@ -106,19 +137,21 @@ func (d *graded) add(s *record.Sample) {
 		d.start, d.from = s.TSUnixNS, s.TSUnixNS
 	}
 	d.samples = append(d.samples, *s)
+	changed := v != d.last
+	if ok {
+		d.last = v
+	}
 	if d.idle {
 		d.rest(s.TSUnixNS)
 		return
 	}
-	v, ok := d.value(s)
 	if !ok {
 		return
 	}
 	d.read++
-	if v != d.last {
+	if changed {
 		d.changed++
 	}
-	d.last = v
 	if time.Duration(s.TSUnixNS-d.from) < max(partLength, partReadings*time.Duration(d.box)) || d.read <= partReadings ||
 		d.changed < partReadings && d.read < partMost {
 		return
@@ -127,20 +160,6 @@ func (d *graded) add(s *record.Sample) {
 		d.part(d.cut)
 	}
 	d.cut, d.from, d.read, d.changed = s.TSUnixNS, s.TSUnixNS, 0, 0
-}
-
-// value is the reading of the quantity that the energy is from.
-func (d *graded) value(s *record.Sample) (float64, bool) {
-	switch {
-	case s.EnergyCounterJoules != nil:
-		return float64(*s.EnergyCounterJoules), true
-	case d.counter != nil:
-	case s.PowerW != nil:
-		return float64(*s.PowerW), true
-	case !d.sampled && s.PowerAvgW != nil:
-		return float64(*s.PowerAvgW), true
-	}
-	return 0, false
 }
 
 // again begins anew where the counter fell.
@@ -182,7 +201,7 @@ func (g *Grader) mark(s *record.Sample) {
 }
 
 // apart reports whether readings beyond a mark tell nothing of the power before it: those of a counter do, and moving averages.
-func (d *graded) apart() bool { return d.sampled && !d.rose }
+func (d *graded) apart() bool { return d.method == Integrated }
 
 // rest keeps of idle time what tells of the parts on both sides of it.
 func (d *graded) rest(now int64) {
@@ -203,7 +222,7 @@ func (d *graded) complete() {
 
 // over grades the last of a row of parts. The moment before a recording's first mark or behind its last is graded where there is
 // nothing else.
-func (d *graded) over(r energy.Result, end int64, outer bool) {
+func (d *graded) over(r part, end int64, outer bool) {
 	if outer && time.Duration(end-d.start) <= edge {
 		d.brief = append(d.brief, r)
 		return
@@ -215,7 +234,7 @@ func (d *graded) over(r energy.Result, end int64, outer bool) {
 // readings counts those of the part until end.
 func (d *graded) readings(end int64) (n int) {
 	for i := range d.samples {
-		if _, ok := d.value(&d.samples[i]); ok && d.samples[i].TSUnixNS >= d.start && d.samples[i].TSUnixNS <= end {
+		if _, ok := d.method.value(&d.samples[i]); ok && d.samples[i].TSUnixNS >= d.start && d.samples[i].TSUnixNS <= end {
 			n++
 		}
 	}
@@ -243,103 +262,11 @@ func (d *graded) part(end int64) {
 	d.forget(end)
 }
 
-// of is the energy of the part until end. Averages are none of it where the energy is from something else.
-func (d *graded) of(end int64) energy.Result {
-	last := d.samples[len(d.samples)-1]
-	kind, _, _ := strings.Cut(last.Device, ":")
-	if d.rose || d.sampled {
-		for i := range d.samples {
-			d.samples[i].PowerAvgW = nil
-		}
-	}
-	return energy.Of(d.samples, energy.Window{Start: d.start, End: end, Iterations: 1, Device: record.Device(kind), Source: last.Source})
-}
-
-// judge takes over what a part is worth. Whether its bound is narrow enough is a question to the whole.
-func (d *graded) judge(r energy.Result) {
-	d.found = true
-	dull := r.Error == nil && slices.Contains(r.Reasons, energy.PowerOnly) &&
-		(slices.Contains(r.Reasons, energy.Unchanged) || slices.Contains(r.Reasons, energy.UnderSampled)) && !slices.Contains(r.Reasons, energy.Gap)
-	if !dull {
-		d.parts++
-	}
-	for _, reason := range r.Reasons {
-		switch {
-		case reason == energy.ErrorBound:
-		case dull && (reason == energy.Unchanged || reason == energy.UnderSampled):
-			d.dull = append(d.dull, reason)
-		case r.Joules == nil && (reason == energy.PartlyCovered || reason == energy.NoSamples):
-			d.reasons = append(d.reasons, energy.Gap) // the readings that there are do not reach the edges of the part
-		default:
-			d.reasons = append(d.reasons, reason)
-		}
-	}
-	switch {
-	case dull:
-	case slices.Contains(r.Reasons, energy.PowerOnly):
-		d.power(r.Error, d.sampled)
-	default:
-		d.count(r.Error)
-	}
-}
-
 // finish grades what is left, together with the part before it that it has made complete.
 func (d *graded) finish() {
 	if d.complete(); !d.idle {
 		d.ended(d.marked)
 	}
-}
-
-// ended grades what was read last.
-func (d *graded) ended(outer bool) {
-	if len(d.samples) == 0 {
-		return
-	}
-	last := d.samples[len(d.samples)-1].TSUnixNS
-	if d.readings(last) < 2 {
-		return
-	}
-	// What was renewed before the end shows behind it only, which is no fault of the readings.
-	r := d.of(last)
-	for _, end := range d.inner(last) {
-		if r.Grade == record.GradeA || end <= d.start {
-			break
-		}
-		if known := d.of(end); r.Joules == nil || known.Joules != nil && known.Grade < r.Grade {
-			if r.Error != nil {
-				known.Error = r.Error
-			}
-			r = known
-		}
-	}
-	d.over(r, last, outer)
-}
-
-// inner is the reading before the last, and the one behind which so much was read that it is known what the device renewed there;
-// where it renewed next to nothing the one before the edge.
-func (d *graded) inner(last int64) (ends []int64) {
-	var behind []float64
-	at := int64(0)
-	for _, s := range slices.Backward(d.samples) {
-		v, ok := d.value(&s)
-		if !ok {
-			continue
-		}
-		if len(ends) == 0 && s.TSUnixNS < last {
-			ends = append(ends, s.TSUnixNS)
-		}
-		if s.TSUnixNS <= last-int64(edge) {
-			at = max(at, s.TSUnixNS)
-			if len(behind) > 1 {
-				at = s.TSUnixNS
-				break
-			}
-		}
-		if len(behind) == 0 || behind[len(behind)-1] != v {
-			behind = append(behind, v)
-		}
-	}
-	return append(ends, at)
 }
 
 // grade is what all parts are worth.
@@ -382,20 +309,20 @@ func (g *Grade) doubt(reason string) {
 
 // loose reports whether the bound is too wide for a better grade than C, as package energy has it for one window: twice as wide
 // where it is not one of probability, nor rests on what was before the end.
-func (g *Grade) loose(j units.Joules) bool {
+func (g *Grade) loose(j units.Joules, method Method) bool {
 	limit := energy.MaxBound * j
-	if g.open || slices.Contains(g.Reasons, energy.PowerOnly) {
+	if g.open || method != Counter {
 		limit /= 2
 	}
 	return g.ErrorJ != nil && *g.ErrorJ > limit // without one, a reason says so
 }
 
-// Finish grades what is left and returns the grade of a device.
+// Finish grades what is left and returns the grade of a device by the quantity that its energy is from.
 func (g *Grader) Finish() func(d *Device) Grade {
-	out := map[deviceKey]Grade{}
+	out := map[gradedKey]Grade{}
 	for key, d := range g.devices {
 		d.finish()
 		out[key] = d.grade(key.source)
 	}
-	return func(d *Device) Grade { return out[deviceKey{d.Host, d.Source, d.Name}] }
+	return func(d *Device) Grade { return out[gradedKey{deviceKey{d.Host, d.Source, d.Name}, d.Method}] }
 }

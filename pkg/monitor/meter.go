@@ -24,9 +24,12 @@ type meter struct {
 	read   time.Duration // between readings, without gaps
 	rests  []resting     // of each stretch marked idle
 	falls  int64         // of a counter
+	fell   bool          // at all, also where the recorder stood still
 	fallen bool          // and has not risen since: its recorder may begin anew at each reading
 	lost   time.Duration // between readings of which nothing is known for that
 	seen   bool          // a reading other than 0
+	rises  rises         // of a counter
+	calm   calm          // of power
 
 	busy   int  // parts in a row that are not marked idle
 	after  bool // the part before them was
@@ -58,10 +61,12 @@ func (m *meter) add(now moment, idle, again bool, rests rests, span int64) {
 	}
 	m.before, m.idle = now, idle
 	m.seen = m.seen || now.value != 0
+	m.watch(before, now, fresh || gap, wasIdle)
 	if m.n == 1 {
 		return
 	}
 	fell := m.method == Counter && now.value < before.value && !again
+	m.fell = m.fell || fell
 	if fell && !gap {
 		m.falls++
 	}
@@ -84,6 +89,15 @@ func (m *meter) add(now moment, idle, again bool, rests rests, span int64) {
 	}
 	m.busy++
 	m.worked = m.worked || m.busy > 1 || m.after && idle
+}
+
+// watch notes what shows whether the sensor works. apart says that the reading before says nothing of the time until now.
+func (m *meter) watch(before, now moment, apart, idle bool) {
+	if m.method == Counter {
+		m.rises.add(before, now, apart)
+		return
+	}
+	m.calm.add(before, now, apart || idle)
 }
 
 // gap reports whether readings were missing before the one that is now.
@@ -190,6 +204,15 @@ func (m *meter) unbelieved() string {
 		return energy.CounterReset
 	case m.all.time > 0 && m.all.joules == 0:
 		return energy.Stuck
+	case m.rises.leapt, units.Joules(m.all.joules) > energy.MaxPower.For(m.all.time):
+		return energy.Implausible
+	case m.halted():
+		return energy.Stuck
 	}
 	return ""
+}
+
+// halted reports whether a counter stood still for a while although it was read: it is believed where there is nothing else.
+func (m *meter) halted() bool {
+	return m.method == Counter && m.all.joules > 0 && m.rises.halted(m.read)
 }

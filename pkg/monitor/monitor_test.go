@@ -149,7 +149,7 @@ func TestIdleTimeIsNotGraded(t *testing.T) {
 		g.Add(&row)
 		g.Add(&s)
 	}
-	grade := g.Finish()(&Device{Host: "h", Source: "nvml", Name: "gpu:0"})
+	grade := g.Finish()(&Device{Host: "h", Source: "nvml", Name: "gpu:0", Method: Counter})
 	if grade.Grade != record.GradeA || grade.ErrorJ == nil || float64(*grade.ErrorJ) > 100 {
 		t.Errorf("saw %s, %v, bound %s", grade.Grade, grade.Reasons, units.G4Ptr(grade.ErrorJ))
 	}

@@ -53,7 +53,12 @@ func (d *DeviceSummary) grade(g Grade) {
 			d.doubt(energy.CounterReset)
 			d.ErrorJ = nil // how far it had risen since the reading before is not known
 		}
-		if g.Grade != record.GradeD && g.loose(*d.EnergyJ) {
+		if d.stands != "" {
+			d.doubt(d.stands)
+			d.ErrorJ = nil // what was drawn meanwhile is not known
+		}
+		d.instead()
+		if d.Grade.Grade != record.GradeD && d.loose(*d.EnergyJ, d.Method) {
 			d.doubt(energy.ErrorBound)
 		}
 	case d.absent != "":
@@ -65,6 +70,15 @@ func (d *DeviceSummary) grade(g Grade) {
 	if d.Grade.Grade != record.GradeD { // whose first reason is that it is estimated
 		slices.Sort(d.Grade.Reasons)
 	}
+}
+
+// instead says why the energy is not of the counter, or not of power, where one was read.
+func (d *DeviceSummary) instead() {
+	if d.absent == "" || d.Grade.Grade == record.GradeD {
+		return
+	}
+	d.Grade.Grade = max(d.Grade.Grade, record.GradeB)
+	d.Grade.Reasons = append(slices.DeleteFunc(d.Grade.Reasons, func(r string) bool { return r == energy.PowerOnly }), d.absent)
 }
 
 // WriteText writes the summary for people: devices with power, then the others, then the recorder.

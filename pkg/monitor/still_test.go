@@ -1,0 +1,133 @@
+package monitor
+
+import (
+	"math"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/banterhearts/bh/pkg/energy"
+	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
+)
+
+// stepped is what a counter that is renewed every 100 ms shows of the energy that was drawn.
+func stepped(drawn func(float64) float64) func(s *record.Sample, at float64) {
+	return func(s *record.Sample, at float64) {
+		s.EnergyCounterJoules = units.Ptr(units.Joules(drawn(math.Floor(at*10) / 10)))
+		s.CounterUpdateNS = units.Ptr(int64(100 * time.Millisecond))
+	}
+}
+
+// beside is a counter with readings of 302 W beside it.
+func beside(counter func(*record.Sample, float64)) func(*record.Sample, float64) {
+	return func(s *record.Sample, at float64) {
+		counter(s, at)
+		s.PowerW = units.Ptr(units.Watts(300 + float64(int64(at*1e3)*7919%5)))
+		s.PowerUpdateNS = units.Ptr(int64(50 * time.Millisecond))
+	}
+}
+
+// A counter that stood still, or rises as none does, is no counter: where power was read beside it, energy, bound and grade are its.
+func TestPowerInsteadOfACounter(t *testing.T) {
+	for name, c := range map[string]struct {
+		drawn func(float64) float64
+		why   string
+	}{
+		"stops":         {func(t float64) float64 { return 300 * min(t, 20) }, energy.Stuck},
+		"stops early":   {func(t float64) float64 { return 300 * min(t, 1) }, energy.Stuck},
+		"stops late":    {func(t float64) float64 { return 300 * min(t, 57) }, energy.Stuck},
+		"begins late":   {func(t float64) float64 { return 300 * max(t, 25) }, energy.Stuck},
+		"loses":         {func(t float64) float64 { return 300 * (min(t, 30) + max(t-42, 0)) }, energy.Stuck},
+		"30 kW":         {func(t float64) float64 { return 30_000 * t }, energy.Implausible},
+		"leaps":         {func(t float64) float64 { return 300*t + 1e7*math.Floor(t/30.05) }, energy.Implausible},
+		"leaps by less": {func(t float64) float64 { return 300*t + 5e4*math.Floor(t/50.05) }, energy.Implausible},
+	} {
+		d, _ := gradedAs("nvml", "gpu:0", 50*time.Millisecond, time.Minute, beside(stepped(c.drawn)))
+		if d.EnergyJ == nil || math.Abs(float64(*d.EnergyJ)-302*60) > 30 || d.Method != Integrated || d.Grade.Grade != record.GradeB ||
+			!slices.Equal(d.Grade.Reasons, []string{c.why}) || d.ErrorJ == nil || *d.ErrorJ < 5 || *d.ErrorJ > 50 {
+			t.Errorf("%s: saw %s J ± %s by %s, %v, want 18120 by power, B and %s", name, units.G4Ptr(d.EnergyJ), units.G4Ptr(d.ErrorJ), d.Method,
+				d.Grade, c.why)
+		}
+	}
+}
+
+// Of a counter alone that stood still there is no bound, and of one that rises as none does no energy.
+func TestCounterAloneThatStandsStill(t *testing.T) {
+	for _, c := range []struct{ stops, length float64 }{{20, 30}, {20, 60}, {20, 120}, {11, 60}, {57, 60}, {20.3, 60}, {100, 600}} {
+		d, _ := gradedAs("rapl", "cpu:0", 50*time.Millisecond, time.Duration(c.length)*time.Second, func(s *record.Sample, at float64) {
+			s.EnergyCounterJoules = units.Ptr(units.Joules(100 * min(at, c.stops)))
+		})
+		if d.EnergyJ == nil || d.Grade.Grade != record.GradeC || d.ErrorJ != nil || !slices.Contains(d.Grade.Reasons, energy.Gap) {
+			t.Errorf("%v: saw %s J ± %s, %v, want C without a bound", c, units.G4Ptr(d.EnergyJ), units.G4Ptr(d.ErrorJ), d.Grade)
+		}
+	}
+	d, _ := gradedAs("rapl", "cpu:0", 50*time.Millisecond, time.Minute, stepped(func(t float64) float64 { return 100*t + 1e6*math.Floor(t/30.05) }))
+	if d.EnergyJ != nil || d.ErrorJ != nil || d.PeakW != nil || d.Grade.Grade != "" || !slices.Equal(d.Grade.Reasons, []string{energy.Implausible}) {
+		t.Errorf("leaps: saw %s J ± %s, %v, want none and why", units.G4Ptr(d.EnergyJ), units.G4Ptr(d.ErrorJ), d.Grade)
+	}
+}
+
+// A slow counter does not stand still between its updates, nor one that a recorder did not read.
+func TestSlowCounterIsNotStill(t *testing.T) {
+	for _, c := range []struct {
+		source  string
+		renewed float64
+		every   time.Duration
+	}{{"hwmon", 3, 100 * time.Millisecond}, {"hwmon", 1, 50 * time.Millisecond}, {"rapl", 0.001, 10 * time.Second}} {
+		set := func(s *record.Sample, at float64) {
+			s.EnergyCounterJoules = units.Ptr(units.Joules(200 * math.Floor(at/c.renewed) * c.renewed))
+		}
+		d, _ := gradedAs(c.source, "cpu:0", c.every, 10*time.Minute, set)
+		if d.Method != Counter || d.Grade.Grade != record.GradeB || d.ErrorJ == nil {
+			t.Errorf("%v: saw %s J ± %s, %v, want B", c, units.G4Ptr(d.EnergyJ), units.G4Ptr(d.ErrorJ), d.Grade)
+		}
+	}
+}
+
+// What a counter had risen to before it began again in a pause of its recorder is not known.
+func TestResetInAPause(t *testing.T) {
+	m, g := New(), NewGrader()
+	for i := range 1201 {
+		now := time.Duration(i) * 50 * time.Millisecond
+		if i > 400 && i < 800 {
+			continue
+		}
+		s := at(now+time.Microsecond, "rapl", "cpu:0")
+		s.EnergyCounterJoules = units.Ptr(units.Joules(5 * (i - i/800*800)))
+		for _, s := range []record.Sample{own(now, ""), s} {
+			m.Add(s)
+			g.Add(&s)
+		}
+	}
+	d := Summarize(m, g).Devices[0]
+	near(t, "without the pause", d.EnergyJ, 4000)
+	if d.Grade.Grade != record.GradeC || d.ErrorJ != nil || !slices.Contains(d.Grade.Reasons, energy.CounterReset) {
+		t.Errorf("saw ± %s, %v, want C for the reset", units.G4Ptr(d.ErrorJ), d.Grade)
+	}
+}
+
+// Readings that always changed and then repeat one value of theirs are of a sensor that stands still; a meter in whole watts
+// at constant power is none, nor one whose load went, and its bound counts what is below a watt.
+func TestMeterThatStandsStill(t *testing.T) {
+	noise := func(at float64) float64 { return math.Sin(1e5 * at) }
+	for name, c := range map[string]struct {
+		watts func(float64) float64
+		still bool
+	}{
+		"stops":                  {func(at float64) float64 { return 300 + 8*noise(min(at, 20)) }, true},
+		"stops for a while":      {func(at float64) float64 { return 300 + 8*noise(at-min(max(at-20, 0), 300)) }, true},
+		"whole watts that stop":  {func(at float64) float64 { return math.Round(300 + 8*noise(min(at, 20))) }, true},
+		"whole watts":            {func(at float64) float64 { return math.Round(300.3 + 0.6*noise(min(at, 20))) }, false},
+		"whole watts, then idle": {func(at float64) float64 { return math.Round(60 + max(20-at, 0)*(12+0.4*noise(at))) }, false},
+		"idle, load in tenths":   {func(at float64) float64 { return math.Round(600+max(at-380, 0)*(120+4*noise(at))) / 10 }, false},
+	} {
+		d, _ := gradedAs("meter", "meter:x", 100*time.Millisecond, 400*time.Second, func(s *record.Sample, at float64) {
+			s.PowerW = units.Ptr(units.Watts(c.watts(at)))
+		})
+		still := slices.Contains(d.Grade.Reasons, energy.Unchanged)
+		if still != c.still || still != (d.ErrorJ == nil) || still && d.Grade.Grade != record.GradeC || !still && *d.ErrorJ < 400*0.04 {
+			t.Errorf("%s: saw %s J ± %s, %v, want it to stand still: %t", name, units.G4Ptr(d.EnergyJ), units.G4Ptr(d.ErrorJ), d.Grade, c.still)
+		}
+	}
+}
