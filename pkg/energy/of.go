@@ -117,16 +117,6 @@ func ranked(all []*device, w Window, class record.Device) [][]*device {
 	return groups
 }
 
-// occupied is how many devices of a group held memory of the measured processes.
-func occupied(group []*device, w Window) (n int) {
-	for _, d := range group {
-		if d.own.latest(w) > 0 {
-			n++
-		}
-	}
-	return n
-}
-
 // attempt takes the energy of a group of one source.
 func attempt(all, group []*device, w Window, class record.Device) energy {
 	e := sum(group, w)
@@ -189,15 +179,6 @@ func named(all []*device, name string) (out [][]*device) {
 	return out
 }
 
-// used narrows GPUs down to those in whose memory the measured processes were, where the source tells that. It is told about
-// once a second, so that what held at the beginning of the window may be of the run before.
-func used(group []*device, w Window) []*device {
-	if occupied(group, w) == 0 {
-		return group
-	}
-	return slices.DeleteFunc(slices.Clone(group), func(d *device) bool { return d.own.latest(w) == 0 })
-}
-
 // estimate is 1 for a source that models, 0 for one that measures.
 func estimate(source string) int {
 	if source == record.SourceCPUEstimate {
@@ -218,7 +199,7 @@ func (e *energy) judge(all, group []*device, w Window, class record.Device) {
 	if w.Shared && w.Device == class || slices.ContainsFunc(group, func(d *device) bool { return d.shared(w) }) {
 		e.reasons = append(e.reasons, Shared)
 	}
-	if group[0].is(record.GPU) && occupied(group, w) == 0 && severalGPUs(all) {
+	if group[0].is(record.GPU) && severalGPUs(all) && guessed(group, w) {
 		e.reasons = append(e.reasons, SeveralGPUs)
 	}
 	if w.Device == class && !slices.ContainsFunc(group, func(d *device) bool { return !d.own.allZero(w) }) {
