@@ -7,7 +7,8 @@ import (
 	"github.com/banterhearts/bh/pkg/units"
 )
 
-// maxIdle is how long the end of an idle window is waited for. One without an end is that of a recorder that was killed.
+// maxIdle is the longest idle stretch that counts as one. Of a longer one each half of it counts by itself, so that what is held does
+// not grow with it, and the last is no less.
 const maxIdle = maxReach
 
 // MaxIdleUse is how busy a device may be, in per cent, for its power to count as idle: the recorder and the system take some
@@ -119,11 +120,23 @@ func (r *Result) rest(idles []idle, w Window) {
 func (h *host) mark(s *record.Sample) {
 	switch s.Event {
 	case record.EventIdleBegin:
-		h.idleFrom = s.TSUnixNS
+		h.idleFrom, h.parts = s.TSUnixNS, nil
 	case record.EventIdleEnd:
 		if h.idleFrom > 0 && s.TSUnixNS > h.idleFrom {
+			h.idles = append(h.idles, h.parts...)
 			h.resting = append(h.resting, idle{from: h.idleFrom, to: s.TSUnixNS})
 		}
-		h.idleFrom = 0
+		h.idleFrom, h.parts = 0, nil
 	}
+}
+
+// part evaluates the beginning of an idle stretch that goes on for too long to hold all of it. It counts when the stretch ends: one
+// without an end is that of a recorder that was killed, and others may have worked since.
+func (h *host) part() {
+	if h.idleFrom == 0 || h.now-h.idleFrom <= int64(maxIdle) {
+		return
+	}
+	to := h.idleFrom + int64(maxIdle)/2
+	h.parts = append(h.parts, h.history.idlePower(h.idleFrom, to))
+	h.idleFrom = max(to, h.now-int64(maxIdle)) // where nothing was read for long, what follows counts
 }

@@ -64,6 +64,50 @@ func TestMarginalEnergy(t *testing.T) {
 	wantNear(t, "live, marginal energy", r.EnergyMarginalJoules, 240-20*2)
 }
 
+// A stretch of any length counts, of a long one the part next to the run, and what is held does not grow with it; one that never
+// ends is of a recorder that was killed.
+func TestLongIdleness(t *testing.T) {
+	for _, long := range []int64{100_000 * ms, 121_000 * ms, 180_000 * ms, 1000_000 * ms} {
+		from, to := 10_000*ms+long, 20_000*ms+long
+		drawn := func(s float64) float64 { // 40 W until half a minute before the run, and from half a minute after it on; else 20 W
+			return 20*s + 20*min(s, max(0, float64(from)/1e9-30)) + 20*max(0, s-float64(to)/1e9-30) + 100*max(0, min(s-float64(from)/1e9, 10))
+		}
+		samples := every(200*ms, 0, to+long+20_000*ms, "rapl", "cpu:0", counterAt(drawn))
+		run := okRun("1", record.CPU, from+1000*ms, to-1000*ms, 1)
+		j := NewJoiner()
+		if err := j.Add(run); err != nil {
+			t.Fatal(err)
+		}
+		samples = slices.Concat(samples, idleMarks(from-long, from), idleMarks(to, to+long))
+		byTime(samples)
+		most := 0
+		for i := range samples {
+			j.Sample(&samples[i])
+			most = max(most, held(j))
+		}
+		j.Finish()
+		if most > 5*130 {
+			t.Errorf("%d s: held %d readings, want about the 620 of two minutes and a little", long/1000/ms, most)
+		}
+		if run.IdleBeforeW == nil || run.IdleAfterW == nil {
+			t.Fatalf("%d s: saw no idle power, %s", long/1000/ms, run.EnergyReasons)
+		}
+		for _, watts := range []units.Watts{*run.IdleBeforeW, *run.IdleAfterW} { // of a stretch or part of 60 to 120 s
+			if watts < 29.9 || watts > 35.1 {
+				t.Errorf("%d s: saw %v W of a part that was 20 W for half a minute and else 40 W", long/1000/ms, watts)
+			}
+		}
+	}
+	run := okRun("1", record.CPU, 311_000*ms, 319_000*ms, 1)
+	samples := every(200*ms, 0, 900_000*ms, "rapl", "cpu:0", counterAt(load))
+	again := []record.Sample{idleMarks(600_000*ms, 601_000*ms)[1]}
+	joinAll(t, slices.Concat(samples, idleMarks(30_000*ms, 31_000*ms)[:1], idleMarks(500_000*ms, 501_000*ms)[:1], again), run)
+	if run.IdleBeforeW != nil {
+		t.Errorf("a stretch that was never ended: saw %v W before", *run.IdleBeforeW)
+	}
+	wantNear(t, "idle after, the stretch that was ended", run.IdleAfterW, 30)
+}
+
 // A stretch in which something worked is not idle, whatever its marks say.
 func TestBusyIdleness(t *testing.T) {
 	samples := every(50*ms, 0, 100_000*ms, "rapl", "cpu:0", counterAt(load))

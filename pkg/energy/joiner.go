@@ -44,7 +44,8 @@ type host struct {
 	runs     []*joined // by start
 	pending  []*joined // of runs, those not reached yet
 	open     []*open   // windows that readings are being kept for
-	idleFrom int64     // when an idle stretch began that has not ended, or 0
+	idleFrom int64     // when an idle stretch began that has not ended, or the last part of one, or 0
+	parts    []idle    // the parts of it before
 	resting  []idle    // idle stretches that are over, but not yet out of reach
 	idles    []idle    // those that are
 	now      int64     // time of the latest sample
@@ -247,12 +248,8 @@ func (h *host) forget() {
 	for _, i := range h.resting {
 		keep = min(keep, i.from-int64(patience))
 	}
-	if h.idleFrom > 0 {
-		if h.now-h.idleFrom > int64(maxIdle) {
-			h.idleFrom = 0
-		} else {
-			keep = min(keep, h.idleFrom-int64(patience))
-		}
+	if h.part(); h.idleFrom > 0 {
+		keep = min(keep, h.idleFrom-int64(patience))
 	}
 	h.kept = max(h.kept, keep)
 	h.history.forget(h.kept)
