@@ -11,6 +11,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	"github.com/prometheus/common/expfmt"
 
 	"github.com/banterhearts/bh/pkg/record"
 )
@@ -44,11 +45,19 @@ func (m *Monitor) Serve(ctx context.Context, addr string, refresh func()) (*Serv
 		if refresh != nil {
 			refresh()
 		}
+		preferOpenMetrics(r.Header)
 		metrics.ServeHTTP(w, r)
 	})
 	s := &Server{listener: l, http: &http.Server{Handler: mux, ReadHeaderTimeout: headerTimeout}}
 	go func() { _ = s.http.Serve(l) }() // ends with Close
 	return s, nil
+}
+
+// preferOpenMetrics adds OpenMetrics to what a scraper takes, behind all that it names: it gets what it asks for, and
+// OpenMetrics where it asks for nothing or for anything. The handler would answer those in Prometheus' older text format.
+func preferOpenMetrics(h http.Header) {
+	const accept = "Accept"
+	h.Set(accept, strings.Join(append(h.Values(accept), expfmt.OpenMetricsType+"; version="+expfmt.OpenMetricsVersion_1_0_0+"; q=0.001"), ","))
 }
 
 // URL is where the metrics are.
@@ -193,15 +202,25 @@ func (c collector) Collect(to chan<- prometheus.Metric) {
 	}
 	for _, m := range recorderMetrics {
 		if v := m.value(&s.Recorder); v != nil {
-			to <- prometheus.MustNewConstMetric(m.desc, m.typ, *v)
+			to <- constant(m.desc, m.typ, *v)
 		}
 	}
+}
+
+// constant is a metric of this value. One that cannot be served, as its labels are no text, fails the scrape with status 500 and
+// says why.
+func constant(desc *prometheus.Desc, typ prometheus.ValueType, v float64, labels ...string) prometheus.Metric {
+	m, err := prometheus.NewConstMetric(desc, typ, v, labels...)
+	if err != nil {
+		return prometheus.NewInvalidMetric(desc, err)
+	}
+	return m
 }
 
 func collectDevice(d *Device, to chan<- prometheus.Metric) {
 	for _, m := range deviceMetrics {
 		if v := m.value(d); v != nil {
-			to <- prometheus.MustNewConstMetric(m.desc, m.typ, *v, d.Source, d.Name)
+			to <- constant(m.desc, m.typ, *v, d.Source, d.Name)
 		}
 	}
 	for reason := range d.Reasons {
@@ -209,11 +228,11 @@ func collectDevice(d *Device, to chan<- prometheus.Metric) {
 		if strings.Contains(","+d.Last.Throttle+",", ","+reason+",") {
 			now = 1
 		}
-		to <- prometheus.MustNewConstMetric(throttledDesc, prometheus.GaugeValue, now, d.Source, d.Name, reason)
+		to <- constant(throttledDesc, prometheus.GaugeValue, now, d.Source, d.Name, reason)
 	}
 	for _, p := range pressures(&d.Last) {
 		if p.share != nil {
-			to <- prometheus.MustNewConstMetric(pressureDesc, prometheus.GaugeValue, *p.share, d.Source, d.Name, p.resource)
+			to <- constant(pressureDesc, prometheus.GaugeValue, *p.share, d.Source, d.Name, p.resource)
 		}
 	}
 }

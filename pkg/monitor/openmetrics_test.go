@@ -21,7 +21,9 @@ func scrape(t *testing.T, url, accept string) (body, contentType string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	req.Header.Set("Accept", accept)
+	if accept != "" {
+		req.Header.Set("Accept", accept)
+	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -106,5 +108,59 @@ func TestServeNothing(t *testing.T) {
 	}
 	if !strings.Contains(body, `bh_pressure_ratio{device="cgroup",resource="io",source="cgroup"} 0.125`) {
 		t.Errorf("saw\n%s", body)
+	}
+}
+
+// What a scraper gets is what it asks for; one that asks for nothing in particular gets what is promised.
+func TestServeFormats(t *testing.T) {
+	m := New()
+	machine(m)
+	s, err := m.Serve(t.Context(), "127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	const open, text = "application/openmetrics-text; version=1.0.0", "text/plain; version=0.0.4"
+	for _, c := range []struct{ accept, want string }{
+		{"", open},
+		{"*/*", open},
+		{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", open},
+		{"application/json", open},
+		{"application/openmetrics-text", "application/openmetrics-text; version=0.0.1"},
+		{"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", open}, // Prometheus 2
+		{"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4," +
+			"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1", open}, // Prometheus 3
+		{"text/plain", text},
+		{"text/plain;version=0.0.4", text},
+		{"text/plain;version=0.0.4;q=0.5,*/*;q=0.1", text},
+	} {
+		body, contentType := scrape(t, s.URL(), c.accept)
+		if !strings.HasPrefix(contentType, c.want) || strings.HasSuffix(body, "\n# EOF\n") != (c.want != text) {
+			t.Errorf("accept %q: saw %s, want %s", c.accept, contentType, c.want)
+		}
+	}
+}
+
+// A name that is no text is an error of the scrape: what records must not end for it.
+func TestServeNoText(t *testing.T) {
+	m := New()
+	m.Add(at(0, "hwmon", "board:psu/Netzteil \xfc"), at(time.Second, "hwmon", "board:psu/Netzteil \xfc"))
+	s, err := m.Serve(t.Context(), "127.0.0.1:0", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.URL(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(res.Body)
+	if err != nil || res.StatusCode != http.StatusInternalServerError || !strings.Contains(string(body), "is not valid UTF-8") {
+		t.Errorf("saw %s, %v: %s", res.Status, err, body)
 	}
 }

@@ -46,6 +46,7 @@ func openBatteries(env Environment, _ Options) (Source, string, error) {
 	files := env.fsys()
 	entries, _ := fs.ReadDir(files, batteryFolder)
 	var said []string
+	seen := names{}
 	for _, e := range entries {
 		folder := path.Join(batteryFolder, e.Name())
 		kind, _ := readText(files, path.Join(folder, "type"))
@@ -54,7 +55,8 @@ func openBatteries(env Environment, _ Options) (Source, string, error) {
 			continue
 		}
 		file := func(name string) *kept { return keep(files, path.Join(folder, name)) }
-		one := battery{device: "battery:" + e.Name(), status: file("status"), power: file("power_now"),
+		name := seen.take(clean(e.Name()))
+		one := battery{device: "battery:" + name, status: file("status"), power: file("power_now"),
 			current: file("current_now"), volts: file("voltage_now")}
 		discharging, err := one.discharging()
 		if err == nil {
@@ -65,9 +67,9 @@ func openBatteries(env Environment, _ Options) (Source, string, error) {
 		}
 		b.cells = append(b.cells, one)
 		if discharging {
-			said = append(said, e.Name()+" discharges now")
+			said = append(said, name+" discharges now")
 		} else {
-			said = append(said, e.Name()+" does not discharge now, so it gives no readings")
+			said = append(said, name+" does not discharge now, so it gives no readings")
 		}
 	}
 	if len(b.cells) == 0 {
@@ -99,7 +101,7 @@ func (b *battery) watts() (units.Watts, error) {
 	if err != nil {
 		return 0, err
 	}
-	uv, err := b.volts.number()
+	uv, err := unsigned(b.volts)
 	return units.Watts(max(ua, -ua)) * units.Watts(uv) / 1e12, err
 }
 

@@ -56,8 +56,11 @@ type energyQuery interface {
 	close() error
 }
 
-// energyRail is where the counter of one instance stands.
-type energyRail struct{ last, sum picowattHours }
+// energyRail is the device of one instance, and where its counter stands.
+type energyRail struct {
+	device    string
+	last, sum picowattHours
+}
 
 var _ Source = (*energyMeter)(nil)
 
@@ -70,12 +73,13 @@ func openEnergyMeter(env Environment, query energyQuery) (Source, string, error)
 	}
 	m := &energyMeter{env: env, query: query, rails: map[string]*energyRail{}}
 	packages, others := 0, 0
-	for instance, v := range now {
-		device := energyMeterDevice(instance)
+	seen := names{}
+	for _, instance := range sortedKeys(now) {
+		device, v := energyMeterDevice(instance), now[instance]
 		if device == "" || v <= 0 {
 			continue
 		}
-		m.rails[instance] = &energyRail{last: v}
+		m.rails[instance] = &energyRail{device: seen.take(clean(device)), last: v}
 		if strings.HasPrefix(device, "cpu:") {
 			packages++
 		} else {
@@ -105,7 +109,7 @@ func (m *energyMeter) Sample(now time.Time, dst []record.Sample) ([]record.Sampl
 		v := values[instance]
 		rail.sum += max(0, v-rail.last) // one that fell began again, as after sleep
 		rail.last = v
-		s := m.env.sample(now, energyMeterName, energyMeterDevice(instance))
+		s := m.env.sample(now, energyMeterName, rail.device)
 		s.EnergyCounterJoules = units.Ptr(rail.sum.joules())
 		dst = append(dst, s)
 	}

@@ -94,6 +94,15 @@ func (c *hwmonChannel) sample(now time.Time, s *record.Sample) (ok bool, err err
 		ok = true
 		to(float64(v))
 	}
+	amount := func(k *kept, to func(float64)) { // of which there is no negative one
+		get(k, func(v float64) {
+			if v < 0 {
+				errs = append(errs, fmt.Errorf("%s: saw %v, want an unsigned number", k.name, v))
+				return
+			}
+			to(v)
+		})
+	}
 	get(c.energy, func(v float64) {
 		s.EnergyCounterJoules, s.CounterUpdateNS = units.Ptr(units.Joules(max(0, v-float64(c.base))/1e6)), c.counterUpdate
 	})
@@ -107,13 +116,13 @@ func (c *hwmonChannel) sample(now time.Time, s *record.Sample) (ok bool, err err
 		})
 	}
 	if g := c.gpu; g != nil && c.slow.due(now) {
-		get(g.limit, func(v float64) { s.PowerLimitW = units.Ptr(units.Watts(v / 1e6)) })
-		get(g.busy, func(v float64) { s.UtilPct = units.Ptr(units.Percent(v)) })
-		get(g.used, func(v float64) { s.MemUsedBytes = units.Ptr(units.Bytes(v)) })
-		get(g.total, func(v float64) { s.MemTotalBytes = units.Ptr(units.Bytes(v)) })
-		get(g.clock, func(hz float64) { s.ClockMHz = units.Ptr(units.Megahertz(hz / 1e6)) })
+		amount(g.limit, func(v float64) { s.PowerLimitW = units.Ptr(units.Watts(v / 1e6)) })
+		amount(g.busy, func(v float64) { s.UtilPct = units.Ptr(units.Percent(v)) })
+		amount(g.used, func(v float64) { s.MemUsedBytes = units.Ptr(units.Bytes(v)) })
+		amount(g.total, func(v float64) { s.MemTotalBytes = units.Ptr(units.Bytes(v)) })
+		amount(g.clock, func(hz float64) { s.ClockMHz = units.Ptr(units.Megahertz(hz / 1e6)) })
 		get(g.temp, func(v float64) { s.TempC = units.Ptr(units.Celsius(v / 1000)) })
-		get(g.memClock, func(hz float64) { s.MemClockMHz = units.Ptr(units.Megahertz(hz / 1e6)) })
+		amount(g.memClock, func(hz float64) { s.MemClockMHz = units.Ptr(units.Megahertz(hz / 1e6)) })
 	}
 	return ok, errors.Join(errs...)
 }

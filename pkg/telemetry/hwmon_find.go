@@ -29,7 +29,7 @@ func openHwmon(env Environment, _ Options) (Source, string, error) {
 			continue // a power supply has a type, a chip has none
 		}
 		folder = hwmonSensors(files, folder)
-		chip, err := readText(files, path.Join(folder, "name"))
+		chip, err := readName(files, path.Join(folder, "name"))
 		switch {
 		case err != nil, chip == "amd_energy":
 		case chip == "amdgpu", chip == "i915", chip == "xe":
@@ -49,8 +49,8 @@ func openAMDEnergy(env Environment, _ Options) (Source, string, error) {
 	labels, _ := fs.Glob(files, hwmonChips+"/energy*_label") // the pattern is valid
 	var found []*hwmonChannel
 	for _, label := range labels {
-		chip, _ := readText(files, path.Join(path.Dir(label), "name"))
-		text, _ := readText(files, label)
+		chip, _ := readName(files, path.Join(path.Dir(label), "name"))
+		text, _ := readName(files, label)
 		if number, ok := strings.CutPrefix(text, "Esocket"); ok && chip == "amd_energy" {
 			found = append(found, &hwmonChannel{device: "cpu:" + number, energy: keep(files, strings.TrimSuffix(label, "_label")+"_input"),
 				counterUpdate: units.Ptr(int64(time.Millisecond))}) // amd_energy.rst: "These registers are updated every 1ms"
@@ -101,8 +101,7 @@ func hwmonBoard(files fs.FS, folder, chip string) []*hwmonChannel {
 	if err != nil {
 		return nil
 	}
-	var out []*hwmonChannel
-	seen := map[string]*hwmonChannel{}
+	var board hwmonSensorList
 	for _, e := range entries {
 		if !hwmonFile.MatchString(e.Name()) {
 			continue
@@ -113,16 +112,15 @@ func hwmonBoard(files fs.FS, folder, chip string) []*hwmonChannel {
 		if strings.HasPrefix(sensor, "in") && (chip != "ina3221" || !exists(files, amperes)) {
 			continue // a voltage; only ina3221 pairs each with a current and leaves the product to the reader
 		}
-		label, err := readText(files, path.Join(folder, sensor+"_label"))
+		label, err := readName(files, path.Join(folder, sensor+"_label"))
 		device := hwmonDevice(chip, label)
 		if err != nil || label == "" {
 			device = hwmonDevice(chip, sensor)
 		}
-		c := seen[device]
-		if c == nil {
-			c = &hwmonChannel{device: device, averageFor: milliseconds(files, path.Join(folder, sensor+"_average_interval")),
-				powerUpdate: milliseconds(files, path.Join(folder, "update_interval"))}
-			seen[device], out = c, append(out, c)
+		c, fresh := board.of(device, strings.TrimSuffix(sensor, number), number)
+		if fresh {
+			c.averageFor = milliseconds(files, path.Join(folder, sensor+"_average_interval"))
+			c.powerUpdate = milliseconds(files, path.Join(folder, "update_interval"))
 		}
 		k := keep(files, path.Join(folder, e.Name()))
 		switch {
@@ -136,7 +134,27 @@ func hwmonBoard(files fs.FS, folder, chip string) []*hwmonChannel {
 			c.power = k
 		}
 	}
-	return out
+	return board.channels
+}
+
+// hwmonSensorList is the sensors of a chip as they are found.
+type hwmonSensorList struct {
+	channels []*hwmonChannel
+	numbers  []map[string]string // of each channel, by kind: power 1, energy 1
+}
+
+// of is the channel of a sensor. A power and an energy of one name are one channel; two powers of one name, which a driver may
+// give and a name that was cleaned may be, are two.
+func (l *hwmonSensorList) of(device, kind, number string) (c *hwmonChannel, fresh bool) {
+	for i, c := range l.channels {
+		if has, ok := l.numbers[i][kind]; c.device == device && (!ok || has == number) {
+			l.numbers[i][kind] = number
+			return c, false
+		}
+	}
+	c = &hwmonChannel{device: device}
+	l.channels, l.numbers = append(l.channels, c), append(l.numbers, map[string]string{kind: number})
+	return c, true
 }
 
 // hwmonDevice says whose power a sensor's is. Only those are the whole machine's ("system") of which the driver says so:
@@ -159,14 +177,12 @@ func nameApart(channels []*hwmonChannel) []*hwmonChannel {
 			systems++
 		}
 	}
-	seen := map[string]int{}
+	seen := names{}
 	for _, c := range channels {
 		if c.device == "system" && systems > 1 {
 			c.device = "board:meter"
 		}
-		if seen[c.device]++; seen[c.device] > 1 {
-			c.device = fmt.Sprintf("%s#%d", c.device, seen[c.device])
-		}
+		c.device = seen.take(c.device)
 	}
 	return channels
 }

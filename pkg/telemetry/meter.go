@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"regexp"
 	"strconv"
 	"strings"
@@ -18,6 +17,9 @@ const meterName = "meter"
 
 // DefaultMeterInterval is how often an external meter is read that Options.MeterInterval says nothing of.
 const DefaultMeterInterval = time.Second
+
+// MaxMeterPower is more than any meter has behind it, a whole data hall included: 1 GW. What is above it is a bad reading.
+const MaxMeterPower units.Watts = 1e9
 
 // meterPatience is how long an external meter may give nothing: it is then told of as hanging, and begun again.
 const meterPatience = 10 * time.Second
@@ -160,11 +162,16 @@ func parseWatts(text string) (units.Watts, error) {
 	}
 	scale, ok := map[string]float64{"": 1, "W": 1, "mW": 1e-3, "kW": 1e3}[strings.TrimSpace(unit)]
 	v, err := strconv.ParseFloat(number, 64)
-	if !ok || err != nil || math.IsNaN(v) || math.IsInf(v, 0) || v < 0 {
-		return 0, fmt.Errorf("saw %q, want watts: a number that is not negative, with W, mW, kW or no unit", clip(text))
+	if w := units.Watts(v * scale); ok && err == nil && meterCanSay(w) {
+		return w, nil
 	}
-	return units.Watts(v * scale), nil
+	return 0, fmt.Errorf("saw %q, want watts: a number %s, with W, mW, kW or no unit", clip(text), meterRange)
 }
+
+// meterCanSay reports whether a reading can be a power, as meterRange has it in words.
+func meterCanSay(w units.Watts) bool { return w >= 0 && w <= MaxMeterPower }
+
+const meterRange = "from 0 to 1e9 (1 GW)"
 
 // clip shortens what a meter gave for an error's text.
 func clip(text string) string {

@@ -53,7 +53,7 @@ func (c commandMeter) read(ctx context.Context, patience time.Duration, put func
 	case cause != nil:
 		fail(cause)
 	case err != nil:
-		fail(fmt.Errorf("%q: %w: %s", clip(string(c)), err, said.String()))
+		fail(fmt.Errorf("%q: %w: %s", clip(string(c)), err, clean(said.String())))
 	case lines == 0:
 		fail(fmt.Errorf("%q printed nothing, want watts", clip(string(c))))
 	}

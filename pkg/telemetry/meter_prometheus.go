@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -63,8 +62,8 @@ func (p *prometheusMeter) read(ctx context.Context, patience time.Duration, put 
 	switch {
 	case err != nil:
 		fail(fmt.Errorf("%s: %w", p.url, err))
-	case math.IsNaN(v) || math.IsInf(v, 0) || v < 0:
-		fail(fmt.Errorf("%s: %s: saw %v, want watts: a number that is not negative", p.url, p.selector, v))
+	case !meterCanSay(units.Watts(v)):
+		fail(fmt.Errorf("%s: %s: saw %v, want watts: a number %s", p.url, p.selector, v, meterRange))
 	case m.TimestampMs != nil && p.last != nil && *p.last == *m.TimestampMs: // what was given before
 	default:
 		p.last = m.TimestampMs

@@ -80,6 +80,7 @@ func TestMeterPrometheusFails(t *testing.T) {
 		{url + "/more#power", "saw status 404 Not Found, want 200"},
 		{endpoint(t, "<html>hello</html>") + "#power", "saw no metrics in Prometheus' text format"},
 		{endpoint(t, "# TYPE power gauge\npower NaN\n") + "#power", "saw NaN, want watts"},
+		{endpoint(t, "# TYPE power gauge\npower 1e308\n") + "#power", "saw 1e+308, want watts: a number from 0 to 1e9 (1 GW)"},
 		{endpoint(t, "hang") + "#power", "gave nothing for 200ms"},
 		{"http://127.0.0.1:1/metrics#power", "127.0.0.1:1"},
 	} {

@@ -13,13 +13,13 @@ func TestParseWatts(t *testing.T) {
 		text string
 		want float64
 	}{
-		{"12.5", 12.5}, {" 12.5 W\r", 12.5}, {"1500mW", 1.5}, {"1500 mW", 1.5}, {"0.3kW", 300}, {"0", 0}, {"1e2", 100},
+		{"12.5", 12.5}, {" 12.5 W\r", 12.5}, {"1500mW", 1.5}, {"1500 mW", 1.5}, {"0.3kW", 300}, {"0", 0}, {"1e2", 100}, {"1e6kW", 1e9},
 	} {
 		if got, err := parseWatts(c.text); err != nil || math.Abs(float64(got)-c.want) > 1e-9 {
 			t.Errorf("%q: saw %v, %v, want %v", c.text, got, err, c.want)
 		}
 	}
-	for _, text := range []string{"", "W", "12 V", "12 W now", "power 12 W", "-1", "NaN", "inf", "1,5", strings.Repeat("x", 500)} {
+	for _, text := range []string{"", "W", "12 V", "12 W now", "power 12 W", "-1", "NaN", "inf", "1,5", "1e308", "1.7e308kW", "1.1e6 kW", strings.Repeat("x", 500)} {
 		if got, err := parseWatts(text); err == nil || !strings.Contains(err.Error(), "saw") || len(err.Error()) > 300 {
 			t.Errorf("%q: saw %v, %v, want an error", text, got, err)
 		}
@@ -30,7 +30,7 @@ func FuzzParseWatts(f *testing.F) {
 	f.Add("12.5 W")
 	f.Add("1e999kW")
 	f.Fuzz(func(t *testing.T, text string) {
-		if got, err := parseWatts(text); err == nil && !(got >= 0) {
+		if got, err := parseWatts(text); err == nil && !(got >= 0 && got <= MaxMeterPower) {
 			t.Errorf("%q: saw %v", text, got)
 		}
 	})

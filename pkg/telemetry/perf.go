@@ -194,7 +194,7 @@ func readPerfUnit(files fs.FS) (perfUnit, error) {
 	u := perfUnit{kind: uint32(kind)}
 	dies := map[string]int{}
 	for _, cpu := range cpus {
-		name, err := readText(files, path.Join(cpuFolder, fmt.Sprintf("cpu%d", cpu), "topology/physical_package_id"))
+		name, err := readName(files, path.Join(cpuFolder, fmt.Sprintf("cpu%d", cpu), "topology/physical_package_id"))
 		if err != nil {
 			return perfUnit{}, err
 		}
@@ -205,7 +205,7 @@ func readPerfUnit(files fs.FS) (perfUnit, error) {
 		if dies[c.name] < 2 {
 			continue
 		}
-		die, err := readText(files, path.Join(cpuFolder, fmt.Sprintf("cpu%d", c.cpu), "topology/die_id"))
+		die, err := readName(files, path.Join(cpuFolder, fmt.Sprintf("cpu%d", c.cpu), "topology/die_id"))
 		if err != nil {
 			return perfUnit{}, err
 		}

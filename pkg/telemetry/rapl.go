@@ -162,7 +162,7 @@ func raplZones(files fs.FS) ([]string, error) {
 // its part "intel-rapl:1:0" of name "dram" is "dram:1". A package of several dies has a zone for each, of name
 // "package-1-die-0", and they are "cpu:1-die-0" and so on. The platform is "psys", and "psys-1" where there are more.
 func raplDevice(files fs.FS, zone string) (string, error) {
-	name, err := readText(files, path.Join(raplFolder, zone, "name"))
+	name, err := readName(files, path.Join(raplFolder, zone, "name"))
 	if err != nil {
 		return "", err
 	}
@@ -171,7 +171,7 @@ func raplDevice(files fs.FS, zone string) (string, error) {
 	}
 	switch name {
 	case "core", "uncore", "dram":
-		parent, err := readText(files, path.Join(raplFolder, zone[:strings.LastIndexByte(zone, ':')], "name"))
+		parent, err := readName(files, path.Join(raplFolder, zone[:strings.LastIndexByte(zone, ':')], "name"))
 		if err != nil {
 			return "", err
 		}

@@ -56,7 +56,7 @@ type Failure struct {
 }
 
 func (f Failure) String() string {
-	return fmt.Sprintf("source %s failed %d times, first: %v", f.Source, f.Times, f.First)
+	return clean(fmt.Sprintf("source %s failed %d times, first: %v", f.Source, f.Times, f.First))
 }
 
 // Start sweeps set at once and then at every interval, until ctx ends or Stop is called. Sweep k is due k intervals after

@@ -43,20 +43,20 @@ func Open(env Environment, opt Options) (*Set, error) {
 	return s, nil
 }
 
-// finding turns the outcome of opening a source into a line of the doctor.
+// finding turns the outcome of opening a source into a line of the doctor. What a driver or a tool said is in the detail.
 func finding(m member, detail string, err error) Finding {
-	f := Finding{Source: m.name, Measures: m.measures, Status: Present, Detail: detail}
+	f := Finding{Source: m.name, Measures: m.measures, Status: Present, Detail: clean(detail)}
 	var u *unavailable
 	switch {
 	case err == nil:
 		return f
 	case errors.As(err, &u):
-		f.Status, f.Detail, f.Fix = Absent, u.why, u.fix
+		f.Status, f.Detail, f.Fix = Absent, clean(u.why), u.fix
 		if errors.Is(err, ErrPermission) {
 			f.Status = NoAccess
 		}
 	default:
-		f.Status, f.Detail = Broken, err.Error()
+		f.Status, f.Detail = Broken, clean(err.Error())
 	}
 	return f
 }
@@ -70,7 +70,7 @@ func Probe(env Environment) []Finding {
 	_, err = s.Sample(time.Now())
 	for _, e := range append(SourceErrors(err), SourceErrors(s.Close())...) {
 		i := slices.IndexFunc(s.findings, func(f Finding) bool { return f.Source == e.Source })
-		s.findings[i].Status, s.findings[i].Detail = Broken, e.Err.Error()
+		s.findings[i].Status, s.findings[i].Detail = Broken, clean(e.Err.Error())
 	}
 	return s.findings
 }

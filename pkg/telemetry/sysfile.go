@@ -18,6 +18,12 @@ func readText(files fs.FS, name string) (string, error) {
 	return strings.TrimSpace(string(b)), nil
 }
 
+// readName reads a small file that holds the name of something.
+func readName(files fs.FS, name string) (string, error) {
+	text, err := readText(files, name)
+	return strings.TrimSpace(clean(text)), err
+}
+
 // readUint reads a file that holds one unsigned decimal number.
 func readUint(files fs.FS, name string) (uint64, error) {
 	text, err := readText(files, name)

@@ -67,6 +67,14 @@ type Environment struct {
 	perf  perfOpener // replaces the system call of the source perf in tests
 }
 
+// Validate reports a host that is no text, which no file of samples could hold.
+func (e Environment) Validate() error {
+	if clean(e.Host) != e.Host {
+		return fmt.Errorf("host: saw %q, want text without control characters", e.Host)
+	}
+	return nil
+}
+
 // fsys is the file tree that sensors are read from, with paths like "sys/class/powercap".
 func (e Environment) fsys() fs.FS {
 	if e.files != nil {

@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 	"path"
 	"strings"
@@ -33,7 +32,7 @@ type thermalSensor struct{ file, device string }
 
 func openThermal(env Environment, _ Options) (Source, string, error) {
 	t := &thermal{env: env, files: env.fsys()}
-	names := map[string]int{}
+	seen := names{}
 	chips := map[string]bool{}
 	var denied error
 	add := func(file, name string) {
@@ -43,10 +42,7 @@ func openThermal(env Environment, _ Options) (Source, string, error) {
 			}
 			return
 		}
-		if names[name]++; names[name] > 1 {
-			name = fmt.Sprintf("%s#%d", name, names[name])
-		}
-		t.sensors = append(t.sensors, thermalSensor{file, "thermal:" + name})
+		t.sensors = append(t.sensors, thermalSensor{file, "thermal:" + seen.take(name)})
 	}
 	addHwmon(t.files, chips, add)
 	addZones(t.files, chips, add)
@@ -64,13 +60,13 @@ func openThermal(env Environment, _ Options) (Source, string, error) {
 func addHwmon(files fs.FS, chips map[string]bool, add func(file, name string)) {
 	inputs, _ := fs.Glob(files, "sys/class/hwmon/hwmon*/temp*_input") // the pattern is valid
 	for _, file := range inputs {
-		chip, err := readText(files, path.Join(path.Dir(file), "name"))
+		chip, err := readName(files, path.Join(path.Dir(file), "name"))
 		if err != nil || chip == "nvme" || chip == "drivetemp" {
 			continue
 		}
 		chips[chip] = true
 		sensor := strings.TrimSuffix(path.Base(file), "_input")
-		if label, err := readText(files, strings.TrimSuffix(file, "_input")+"_label"); err == nil {
+		if label, err := readName(files, strings.TrimSuffix(file, "_input")+"_label"); err == nil && label != "" {
 			sensor = label
 		}
 		add(file, chip+"/"+sensor)
@@ -81,7 +77,7 @@ func addHwmon(files fs.FS, chips map[string]bool, add func(file, name string)) {
 func addZones(files fs.FS, chips map[string]bool, add func(file, name string)) {
 	temps, _ := fs.Glob(files, "sys/class/thermal/thermal_zone*/temp") // the pattern is valid
 	for _, file := range temps {
-		if zone, err := readText(files, path.Join(path.Dir(file), "type")); err == nil && !chips[zone] {
+		if zone, err := readName(files, path.Join(path.Dir(file), "type")); err == nil && !chips[zone] {
 			add(file, zone)
 		}
 	}
