@@ -44,6 +44,7 @@ const (
 	NoPowerSource = "no_power_source"     // samples cover the window, but none has power of the run's device
 	DeviceMissing = "device_missing"      // a package or GPU that counts was not read in the window, though at another time
 	SeveralMeters = "several_meters"      // of the source that was asked for several devices measure the whole machine
+	Disordered    = "disordered"          // samples do not cover the window, and some of about its time came behind later ones
 	CounterOnly   = "counter_only"        // no independent power reading to compare the counter with
 	PowerOnly     = "power_only"          // no energy counter to compare the integrated power with
 	PowerAveraged = "power_averaged"      // only moving averages of power, which could not be taken apart for this window

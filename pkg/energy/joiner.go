@@ -52,6 +52,7 @@ type host struct {
 	forgot   int64     // when readings were last forgotten
 	kept     int64     // those before it were
 	reach    int64     // of the longest window
+	late     *span     // the times of samples that were out of order; nil for none
 }
 
 // joined is a run with what was found for it. Its wall times may come several times, or never, where the clock is set.
@@ -133,6 +134,7 @@ func (j *Joiner) Sample(s *record.Sample) {
 	}
 	if s.TSUnixNS < h.now {
 		j.sum.Disordered++
+		h.disordered(s.TSUnixNS)
 	}
 	if h.sample(s) {
 		j.sum.Repeated++
@@ -255,6 +257,19 @@ func (h *host) forget() {
 	h.history.forget(h.kept)
 }
 
+// disordered notes that a sample of time t came behind later ones, which windows may have been closed by.
+func (h *host) disordered(t int64) {
+	if h.late == nil {
+		h.late = &span{t, t}
+	}
+	h.late.from, h.late.to = min(h.late.from, t), max(h.late.to, t)
+}
+
+// isUncovered is whether a reason says that readings are lacking.
+func isUncovered(reason string) bool {
+	return reason == NoSamples || reason == PartlyCovered || reason == DeviceMissing
+}
+
 // finish evaluates what is still open, and fills the runs in.
 func (h *host) finish() (unmeasured int) {
 	h.openUntil(math.MaxInt64)
@@ -278,6 +293,10 @@ func (h *host) settle(r *joined) {
 		return
 	}
 	r.result.settle(r.found, h.history, r.w)
+	if lost := r.result.Joules == nil && slices.ContainsFunc(r.result.Reasons, isUncovered); lost && h.late != nil &&
+		h.late.meets(r.w.Start-r.w.reach(), r.w.End+r.w.reach()) {
+		r.result.Reasons = []string{Disordered}
+	}
 	if r.times == 1 && r.came > 1 || h.clock.stepped(r.w.Start-int64(near), r.w.End+int64(near)) {
 		r.result.doubt(ClockStep)
 	}

@@ -206,6 +206,31 @@ func TestJoinerCountsACopyOnce(t *testing.T) {
 	}
 }
 
+// Where samples are not in order of time the reason is that, and not that there are none; of a window far from them it is not.
+func TestJoinerTellsOfDisorder(t *testing.T) {
+	samples := every(50*ms, 0, 60_000*ms, "rapl", "cpu:0", counterAt(func(s float64) float64 { return 40 * s }))
+	sorted, reversed := slices.Clone(samples), slices.Clone(samples)
+	slices.Reverse(reversed)
+	for want, c := range map[string]struct {
+		samples []record.Sample
+		from    int64
+	}{
+		CounterOnly: {sorted, 10_000 * ms}, Disordered: {reversed, 10_000 * ms}, NoSamples: {reversed, 100_000 * ms},
+	} {
+		run := okRun("1", record.CPU, c.from, c.from+2000*ms, 1)
+		j := NewJoiner()
+		if err := j.Add(run); err != nil {
+			t.Fatal(err)
+		}
+		for i := range c.samples {
+			j.Sample(&c.samples[i])
+		}
+		if j.Finish(); run.EnergyReasons != want {
+			t.Errorf("saw %s, want %s", run.EnergyReasons, want)
+		}
+	}
+}
+
 // A recording behind a later one is too late for its windows, and is not held for none.
 func TestJoinerHoldsNothingTooLate(t *testing.T) {
 	j := NewJoiner()
