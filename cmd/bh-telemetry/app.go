@@ -134,7 +134,7 @@ func noteUnusable(findings []telemetry.Finding, note noteFunc) {
 
 func outputFlag() urfave.Flag {
 	return &urfave.StringFlag{Name: "output", Aliases: []string{"o"}, DefaultText: "standard output",
-		Usage: "write `FILE` (.parquet .arrow .jsonl .csv)"}
+		Usage: "write `FILE` (.parquet .arrow .jsonl .csv); - is standard output"}
 }
 
 func formatFlag() urfave.Flag {

@@ -16,7 +16,7 @@ import (
 
 // recordOptions are the settings of record.
 type recordOptions struct {
-	Output   string        // file; "" streams to standard output
+	Output   string        // file; "" streams to standard output, and so does "-" on the command line
 	Format   store.Format  // "" by the extension of Output, JSON-lines on standard output
 	Interval time.Duration // between two sweeps of all sensors; default telemetry.DefaultInterval
 	Duration time.Duration // 0 records until interrupted, or until Command ends
@@ -46,6 +46,9 @@ func (o recordOptions) Validate() error {
 	}
 	if err := checkRoot("record", o.Env.Root); err != nil {
 		return err
+	}
+	if err := o.Env.Validate(); err != nil {
+		return cli.BadInputf("record: --%w", err)
 	}
 	if err := o.checkOutput(); err != nil {
 		return err
@@ -105,7 +108,7 @@ func recordCommand(args []string, s cli.Streams) *urfave.Command {
 		Flags: append([]urfave.Flag{
 			outputFlag(), formatFlag(),
 			intervalFlag(telemetry.DefaultInterval),
-			&urfave.DurationFlag{Name: "duration", DefaultText: "until Ctrl-C", Usage: "`TIME` to record for"},
+			&urfave.DurationFlag{Name: "duration", DefaultText: "until Ctrl-C", Usage: "`TIME` to record for; 0s is until Ctrl-C too"},
 			&urfave.DurationFlag{Name: "idle", DefaultText: "none",
 				Usage: "`TIME` to leave the machine idle before and after the command, to know its idle power"},
 			&urfave.StringFlag{Name: "prometheus", Usage: "serve OpenMetrics at `[HOST]:PORT`/metrics meanwhile; :0 chooses a port"},
@@ -128,8 +131,12 @@ func recordOptionsOf(c *urfave.Context) (recordOptions, error) {
 	if err != nil {
 		return recordOptions{}, err
 	}
+	output := c.String("output")
+	if output == "-" {
+		output = ""
+	}
 	opt := recordOptions{
-		Output: c.String("output"), Format: store.Format(c.String("format")),
+		Output: output, Format: store.Format(c.String("format")),
 		Interval: c.Duration("interval"), Duration: c.Duration("duration"),
 		Command: c.Args().Slice(), Idle: c.Duration("idle"), Metrics: c.String("prometheus"), Quiet: c.Bool("quiet"),
 		Env: environment(c), Sensors: sensors,
