@@ -1,6 +1,7 @@
 package energy
 
 import (
+	"cmp"
 	"math"
 
 	"gonum.org/v1/gonum/stat/distuv"
@@ -96,6 +97,24 @@ func trapezoid(s series, w Window, c coverage) integral {
 	out.bound = s.spread() * length // of all that was seen around the window
 	return out
 }
+
+// delayed is by how much the energy of w changes where each reading is not the power of the moment but a mean over a part of the
+// time before it, of which nothing but its most is known: half of that is how late the readings are. A series that is d late has
+// what it shows in [s, s+d] instead of what it shows in [e, e+d]. (Yang, Adamek and Armour 2024, see averages: of some chips a
+// reading is the mean of the whole time between two updates, of others of a quarter of it.)
+func (s series) delayed(w Window, most int64) float64 {
+	late := most / 2
+	if late == 0 {
+		return 0
+	}
+	last := s[len(s)-1].ts
+	more := func(x int64) float64 { return s.at(min(w.End+x, last)) - s.at(min(w.Start+x, last)) }
+	half, all := late/2, more(0)+2*more(late/2)+more(late)
+	return max(math.Abs(more(0)+more(half))/2*float64(half), math.Abs(all)/4*float64(late)) / 1e9
+}
+
+// spacing is the time between two updates of power: told, seen, or where each reading is a new one at most their distance.
+func (s series) spacing(told int64) int64 { return cmp.Or(told, periodOf(s), s.usual()) }
 
 // successive is the mean square of the differences between successive readings.
 func (s series) successive() float64 {

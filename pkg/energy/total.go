@@ -13,12 +13,13 @@ import (
 type total struct {
 	integral
 	gap    bool
-	few    bool   // updates
-	ok     bool   // every device covers the window
-	why    string // the reason where the readings are there and cannot be believed
-	partly bool   // readings lie inside the window, but do not cover it
-	still  bool   // the readings of power are all the same
-	vague  bool   // nothing shows how often the readings of power are renewed
+	few    bool    // updates
+	ok     bool    // every device covers the window
+	why    string  // the reason where the readings are there and cannot be believed
+	partly bool    // readings lie inside the window, but do not cover it
+	still  bool    // the readings of power are all the same
+	vague  bool    // nothing shows how often the readings of power are renewed
+	late   float64 // what the readings' lateness leaves open, J
 }
 
 // sum adds up the devices of one source: their counters where all have one that covers w, else their integrated power, else
@@ -34,6 +35,7 @@ func sum(group []*device, w Window) energy {
 		e.reasons = []string{CounterOnly}
 	case power.ok:
 		best, e.reasons = power, []string{PowerOnly}
+		best.bound = math.Hypot(best.bound, power.late)
 	default:
 		if best = add(group, w, averaged); best.ok {
 			e.reasons = []string{PowerOnly}
@@ -116,7 +118,7 @@ func add(group []*device, w Window, of func(*device, Window) total) total {
 		if !one.ok {
 			return total{why: one.why, partly: one.partly}
 		}
-		t.v, t.bound = t.v+one.v, t.bound+one.bound
+		t.v, t.bound, t.late = t.v+one.v, t.bound+one.bound, t.late+one.late
 		t.inside = min(t.inside, one.inside)
 		t.few = t.few || one.few
 		t.gap, t.averaged, t.chance = t.gap || one.gap, t.averaged || one.averaged, t.chance || one.chance
@@ -183,6 +185,7 @@ func sampled(d *device, w Window) total {
 	missing, apart := s.missing(w)
 	t.gap = missing > MaxMissing*w.Length().Seconds()
 	t.bound += apart*s.spread() + s.grain()/2*w.Length().Seconds()
+	t.late = s.delayed(w, d.power.spacing(d.powerPeriod))
 	t.vague = !t.still && vague(d.power, d.powerPeriod)
 	t.few = t.few || t.vague
 	return t.blind().plausible(w)

@@ -29,6 +29,7 @@ type simulated struct {
 	grain          float64 // of the counter, J
 	wrap           float64 // of the counter, J; 0 for none
 	box            float64 // span of the average, s; power is then the averages' update period
+	part           float64 // that a reading of power is the mean of until its update, s; 0 for the power of the moment
 	jitter         float64 // standard deviation of an update's time, s
 	untold         bool    // the update periods are not known
 	live           bool    // nothing is read after the window but once at its end
@@ -110,6 +111,14 @@ var simulations = []simulated{
 		name: "RAPL, 1 ms, read every 5 s", source: "rapl", device: "cpu:0",
 		interval: 5, counter: 0.001, grain: 1e-6, wrap: 262144, jitter: 20e-6, unit: 5,
 	},
+	{
+		name: "power alone, mean of 100 ms", source: "nvml", device: "gpu:0",
+		interval: 0.010, power: 0.100, part: 0.100, jitter: 200e-6, unit: 0.100,
+	},
+	{
+		name: "power alone, 100 ms, 25 of them", source: "nvml", device: "gpu:0",
+		interval: 0.010, power: 0.100, part: 0.025, jitter: 200e-6, unit: 0.100,
+	},
 }
 
 // updates are the times at which a device renews a reading: by its own clock, which is not quite the host's.
@@ -183,6 +192,9 @@ func (s simulated) read(r *rand.Rand, w wave, begin, end, length float64) (out [
 				return
 			}
 			row.PowerW = units.Ptr(units.Watts(w.power(u)))
+			if from := max(u-s.part, 0); u-from > 1e-6 {
+				row.PowerW = units.Ptr(units.Watts((w.energy(u) - w.energy(from)) / (u - from)))
+			}
 		}))
 	}
 	return out

@@ -220,4 +220,21 @@ var waves = []struct {
 		p.piece(200, 0, length-s-unit/4)
 		return p
 	}},
+	{"slow rise and fall", func(r *rand.Rand, s, e, length, unit float64) wave {
+		p := &pieces{}
+		tau := (e - s) * (0.05 + 0.45*r.Float64())
+		p.piece(idleWatts, 0, s)
+		watts := idleWatts
+		toward := func(limit, to float64) { // as a filter of first order, in sixty straight pieces
+			d := (to - p.end()) / 60
+			for range 60 {
+				next := limit + (watts-limit)*math.Exp(-d/tau)
+				p.piece(watts, (next-watts)/d, d)
+				watts = next
+			}
+		}
+		toward(busyWatts, e)
+		toward(idleWatts, length)
+		return p
+	}},
 }
