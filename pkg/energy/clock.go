@@ -9,8 +9,8 @@ import (
 // been set. Kernels pull a clock by half a millisecond a second at most (adjtime), chrony by up to a twelfth of the time.
 const MaxSlew = 5 * time.Millisecond
 
-// slewRate is how fast kernels pull a clock, which rows that are seconds apart show. Chrony's pull is as fast as a clock that is set
-// looks from such rows, and counts as that.
+// slewRate is how fast kernels pull a clock, which rows that are seconds apart show. What chrony pulls it by between two such rows
+// could as well be a step, and counts as one.
 const slewRate = 0.0005
 
 // span is a stretch of time, its ends included.

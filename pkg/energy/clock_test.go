@@ -61,7 +61,8 @@ func TestClockSteps(t *testing.T) {
 		{"back, time that came twice", -10_000 * ms, 22_000 * ms, 24_000 * ms, 0, "clock_step"},
 		{"back, before", -10_000 * ms, 15_000 * ms, 17_000 * ms, 20, "counter_only"},
 		{"back by an hour, time that comes again after the recording", -3_600_000 * ms, 15_000 * ms, 17_000 * ms, 20, "counter_only,clock_step"},
-		{"back by an hour, time that came before the recording", -3_600_000 * ms, -3_560_000 * ms, -3_558_000 * ms, 40, "counter_only,clock_step"},
+		{"back by an hour, time that came before the recording", -3_600_000 * ms, -3_560_000 * ms, -3_558_000 * ms, 40,
+			"counter_only,clock_step"},
 		{"slewed only", 4 * ms, 40_004 * ms, 42_004 * ms, 40, "counter_only"},
 	} {
 		run := okRun("1", record.CPU, c.from, c.to, 1)
@@ -108,7 +109,8 @@ func TestClockStepsBetweenRowsFarApart(t *testing.T) {
 		{5000 * ms, 200 * ms, 10_000 * ms, 116_500 * ms, 140_000 * ms, "counter_only"},
 	} {
 		run := okRun("1", record.CPU, c.from, c.to, 1)
-		samples := slices.Concat(every(c.interval, 0, 200_000*ms, "rapl", "cpu:0", counterAt(func(s float64) float64 { return 100 * s })),
+		counter := counterAt(func(s float64) float64 { return 100 * s })
+		samples := slices.Concat(every(c.interval, 0, 200_000*ms, "rapl", "cpu:0", counter),
 			wallRows(c.rows, 0, 200_000*ms, func(t int64) int64 {
 				if t >= 102_700*ms {
 					return c.by

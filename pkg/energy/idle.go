@@ -7,8 +7,8 @@ import (
 	"github.com/banterhearts/bh/pkg/units"
 )
 
-// maxIdle is the longest idle stretch that counts as one. Of a longer one each half of it counts by itself, so that what is held does
-// not grow with it, and the last is no less.
+// maxIdle is the longest idle stretch that counts as one, so that what is held does not grow with it. Of a longer one parts of half of
+// this count by themselves, but for the last, which is not shorter.
 const maxIdle = maxReach
 
 // MaxIdleUse is how busy a device may be, in per cent, for its power to count as idle: the recorder and the system take some
@@ -130,8 +130,8 @@ func (h *host) mark(s *record.Sample) {
 	}
 }
 
-// part evaluates the beginning of an idle stretch that goes on for too long to hold all of it. It counts when the stretch ends: one
-// without an end is that of a recorder that was killed, and others may have worked since.
+// part evaluates the beginning of an idle stretch that goes on for too long to hold all of it. It counts when the stretch ends:
+// one without an end is that of a recorder that was killed, and others may have worked since.
 func (h *host) part() {
 	if h.idleFrom == 0 || h.now-h.idleFrom <= int64(maxIdle) {
 		return

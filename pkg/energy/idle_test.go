@@ -70,7 +70,8 @@ func TestLongIdleness(t *testing.T) {
 	for _, long := range []int64{100_000 * ms, 121_000 * ms, 180_000 * ms, 1000_000 * ms} {
 		from, to := 10_000*ms+long, 20_000*ms+long
 		drawn := func(s float64) float64 { // 40 W until half a minute before the run, and from half a minute after it on; else 20 W
-			return 20*s + 20*min(s, max(0, float64(from)/1e9-30)) + 20*max(0, s-float64(to)/1e9-30) + 100*max(0, min(s-float64(from)/1e9, 10))
+			begin, end := float64(from)/1e9, float64(to)/1e9
+			return 20*s + 20*min(s, max(0, begin-30)) + 20*max(0, s-end-30) + 100*max(0, min(s-begin, 10))
 		}
 		samples := every(200*ms, 0, to+long+20_000*ms, "rapl", "cpu:0", counterAt(drawn))
 		run := okRun("1", record.CPU, from+1000*ms, to-1000*ms, 1)

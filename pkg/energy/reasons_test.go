@@ -26,7 +26,8 @@ func TestReasonsAreDefined(t *testing.T) {
 			t.Errorf("%s: docs/definitions.md says %s, it costs %s", m[1], m[2], grade)
 		}
 	}
-	want := []string{NoSamples, PartlyCovered, DeviceMissing, SeveralMeters, Disordered, WorkElsewhere, NoPowerSource, CounterOnly, PowerOnly, PowerAveraged, CounterReset,
+	want := []string{NoSamples, PartlyCovered, DeviceMissing, SeveralMeters, Disordered,
+		WorkElsewhere, NoPowerSource, CounterOnly, PowerOnly, PowerAveraged, CounterReset,
 		Disagree, Contradict, Unchanged, Stuck, Implausible, ErrorBound, UnderSampled, Gap, Throttled, Shared, SeveralGPUs, NotOnGPU, ClockStep, Pauses, LongPauses, IdleBusy, IdleUnderSampled, Estimated, CPUEstimated}
 	slices.Sort(want)
 	slices.Sort(told)

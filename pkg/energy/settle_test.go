@@ -48,8 +48,8 @@ func TestDevicesThatBeginLate(t *testing.T) {
 	}
 }
 
-// Two meters of a machine may measure the same, and are not added up, also where the second one comes late; batteries are. A device
-// that is named is taken alone, whatever it measures.
+// Two meters of a machine may measure the same, and are not added up, also where the second one comes late; batteries are. A
+// device that is named is taken alone, whatever it measures.
 func TestSeveralMeters(t *testing.T) {
 	watts := func(w float64) func(*record.Sample) { return powerAt(func(s float64) float64 { return w + s/10 }) }
 	read := func(source, device string, from int64, w float64) []record.Sample {
