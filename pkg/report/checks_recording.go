@@ -63,7 +63,8 @@ func checkCalibration(d *data) (verdictKind, string) {
 		who string
 		pct *units.Percent
 	}{{"other processes used", k.ForeignCPUPct}, {"other virtual machines took", k.CPUStealPct}} {
-		if share.pct != nil && *share.pct > maxCalibrationLoad {
+		told := slices.ContainsFunc(k.Warnings, func(w string) bool { return strings.HasPrefix(w, share.who) })
+		if share.pct != nil && *share.pct > maxCalibrationLoad && !told {
 			doubts = append(doubts, fmt.Sprintf("%s %s%% of the processors' time meanwhile: the roofs are higher than measured", share.who, units.G4(float64(*share.pct))))
 		}
 	}

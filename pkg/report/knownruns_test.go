@@ -57,3 +57,23 @@ func TestPeakPowerIsNotBelowMean(t *testing.T) {
 		}
 	}
 }
+
+// TestDrawWithoutIdlePower: what no run has is said once, with the reason.
+func TestDrawWithoutIdlePower(t *testing.T) {
+	for reasons, want := range map[string]string{
+		"counter_only":           "How much of it was above idle is not known, as no idle power of the device was measured beside the runs.",
+		"counter_only,idle_busy": "How much of it was above idle is not known, as the processors or GPUs were busy, or may have been, whenever the machine was to be idle (idle_busy).",
+	} {
+		runs := resourceRuns()
+		for i := range runs {
+			runs[i].EnergyMarginalJoules, runs[i].IdleBeforeW = nil, nil
+			if runs[i].EnergyGrade != "" {
+				runs[i].EnergyReasons = reasons
+			}
+		}
+		got := newData(resourcesOf(t, runs)).drawAnswer().plain()
+		if strings.Contains(got, "n/a") || !strings.Contains(got, want) {
+			t.Errorf("%s: saw %q", reasons, got)
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/banterhearts/bh/pkg/cost"
 	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/stats"
 	"github.com/banterhearts/bh/pkg/units"
 )
 
@@ -123,16 +124,16 @@ func (d *data) energyWords() string {
 func telemetrySection(d *data) []Block {
 	var items []Line
 	if len(d.Runs.PowerSamples) > 0 {
-		items = append(items, prose("Power readings per measured window: median %s, from %s to %s, in %s windows.", d.runFact(d.Runs.PowerSamples, "power_samples", median),
+		items = append(items, prose("Power readings per measured window: median %s, from %s to %s, in %s windows.", d.runMedian(d.Runs.PowerSamples, "power_samples").span(),
 			d.runFact(d.Runs.PowerSamples, "power_samples", slices.Min[[]int64]), d.runFact(d.Runs.PowerSamples, "power_samples", slices.Max[[]int64]), word(fmt.Sprint(len(d.Runs.PowerSamples)))))
 	}
 	if len(d.Runs.Iterations) > 0 {
-		items = append(items, prose("Repetitions of the work per window: median %s, from %s to %s.", d.runFact(d.Runs.Iterations, "iterations", median),
+		items = append(items, prose("Repetitions of the work per window: median %s, from %s to %s.", d.runMedian(d.Runs.Iterations, "iterations").span(),
 			d.runFact(d.Runs.Iterations, "iterations", slices.Min[[]int64]), d.runFact(d.Runs.Iterations, "iterations", slices.Max[[]int64])))
 	}
 	if len(d.Runs.ToolGapNS) > 0 {
 		items = append(items, prose("Time the tool itself took between two runs of a worker: median %s ms.",
-			number{value: ptr(float64(median(d.Runs.ToolGapNS)) / 1e6), source: Source{Artifact: d.CellsName, Row: "status=ok", Column: "tool_gap_ns", How: "median, in ms"}}.span()))
+			d.runMedian(d.Runs.ToolGapNS, "tool_gap_ns").times(1e-6, "in ms").span()))
 	}
 	items = append(items, prose("Where the power of the measured cells came from: %s.", word(d.powerSources())))
 	_, grades := checkGrades(d)
@@ -147,10 +148,17 @@ func telemetrySection(d *data) []Block {
 	return blocks
 }
 
-// median is the lower median.
-func median(x []int64) int64 {
-	sorted := slices.Sorted(slices.Values(x))
-	return sorted[(len(sorted)-1)/2]
+// runMedian is the median of a column of the good runs, of which there are some.
+func (d *data) runMedian(x []int64, column string) number {
+	n := number{source: Source{Artifact: d.CellsName, Row: "status=ok", Column: column, How: "median"}}
+	values := make([]float64, len(x))
+	for i, v := range x {
+		values[i] = float64(v)
+	}
+	if m, err := stats.Median(values); err == nil {
+		n.value = &m
+	}
+	return n
 }
 
 // runFact is a statistic of a column of the good runs.

@@ -107,6 +107,13 @@ func TestCalibrationThatIsDoubtful(t *testing.T) {
 			t.Errorf("saw %v, %q; want a warning of %q", outcome, saw, c.want)
 		}
 	}
+	told := of(func(k *roofline.Calibration) {
+		k.ForeignCPUPct, k.CPUStealPct = units.Ptr(units.Percent(60.71)), units.Ptr(units.Percent(4.661))
+		k.Warnings = []string{"other processes used 60.7% of the processors' time: idle it", "other virtual machines took 4.7% of the processors' time"}
+	})
+	if _, saw := checkCalibration(told); strings.Count(saw, "other processes used") != 1 || strings.Count(saw, "other virtual machines took") != 1 {
+		t.Errorf("saw %q; want what the calibration warns of told once", saw)
+	}
 	d := of(func(k *roofline.Calibration) { k.Threads = 1 })
 	for _, b := range d.bottlenecks() {
 		if text := b.full().plain(); !strings.Contains(text, "calibrated with 1 thread, the runs had") || strings.Contains(text, "scenarios") {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/banterhearts/bh/pkg/compare"
+	"github.com/banterhearts/bh/pkg/energy"
 	"github.com/banterhearts/bh/pkg/record"
 )
 
@@ -89,20 +90,37 @@ func (d *data) sureOfLeast(order []ranked, mode record.Mode) string {
 
 func (d *data) drawAnswer() Line {
 	var parts []Line
+	shares := false
 	for _, mode := range d.measuredModes() {
 		for _, g := range d.measuredIn(mode) {
 			peak, share := d.resourceMean(g, resPeak), d.resourceMean(g, resMarginalPct)
 			if !peak.known() && !share.known() {
 				continue
 			}
-			parts = append(parts, prose("%s in %s at most %s%s, of its energy %s%s above idle", strong(g.label), code(string(mode)),
-				peak.suffixed(" W"), word(ofRuns(d.knownRuns(g, resPeak))), share.suffixed("%"), word(ofRuns(d.knownRuns(g, resMarginalPct)))))
+			part := prose("%s in %s at most %s%s", strong(g.label), code(string(mode)), peak.suffixed(" W"), word(ofRuns(d.knownRuns(g, resPeak))))
+			if share.known() {
+				shares = true
+				part = append(part, prose(", of its energy %s%s above idle", share.suffixed("%"), word(ofRuns(d.knownRuns(g, resMarginalPct))))...)
+			}
+			parts = append(parts, part)
 		}
 	}
 	if len(parts) == 0 {
 		return phrase("Peak and marginal draw: not known, as no run has either.")
 	}
-	return d.onEnergy(append(joined(phrase("Draw: "), parts, "; "), word(".")), of(""))
+	line := append(joined(phrase("Draw: "), parts, "; "), word("."))
+	if !shares {
+		line = append(line, word(" How much of it was above idle is not known, as "+d.noIdleWords()+"."))
+	}
+	return d.onEnergy(line, of(""))
+}
+
+// noIdleWords says why no run has its energy above idle.
+func (d *data) noIdleWords() string {
+	if d.gradesOf(of("")).reasons[energy.IdleBusy] > 0 {
+		return "the processors or GPUs were busy, or may have been, whenever the machine was to be idle (" + energy.IdleBusy + ")"
+	}
+	return noIdle
 }
 
 func (d *data) limitAnswer() Line {
