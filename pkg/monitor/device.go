@@ -278,7 +278,7 @@ func (d *device) meter(f *Device) *meter {
 		why := m.unbelieved()
 		if m.all.time > 0 && why == "" {
 			f.Method = m.method
-			if m.calm.still() {
+			if m.calm.still {
 				f.stands = energy.Unchanged
 			}
 			return m

@@ -92,10 +92,14 @@ func (d *graded) ended(outer bool) {
 }
 
 // inner is the reading before the last, and the one behind which so much was read that it is known what the device renewed there;
-// where it renewed next to nothing the one before the edge. It lies no further back than what an update that is not complete explains.
+// where it renewed next to nothing the one before the edge. Of a counter it lies no further back than what an update that is not
+// complete explains.
 func (d *graded) inner(last int64) (ends []int64) {
 	var behind []float64
-	at, furthest := int64(0), last-max(int64(edge), unfinished*d.pace())
+	at, furthest := int64(0), int64(0)
+	if d.method == Counter { // power may be constant
+		furthest = last - max(int64(edge), unfinished*d.pace())
+	}
 	for _, s := range slices.Backward(d.samples) {
 		v, ok := d.method.value(&s)
 		if !ok {

@@ -53,79 +53,59 @@ func (r *rises) halted(read time.Duration) bool {
 	return r.longest > max(energy.MaxGap, periods*usual)
 }
 
-// calm watches for how long readings of power do not change, at each level of power: one that always changed at a level and then
-// does not is of a sensor that stands still, while one that is told in coarse steps, or at another level, may be of constant power.
+// calm watches for how long readings of power do not change. A sensor whose readings went up and down and which then repeats one of
+// them stands still; constant power is what it may be where the load went there in one step or by and by, or at a value that was
+// there again and again, as of a meter in whole watts or below a limit.
 type calm struct {
-	levels map[int]*plateau
-	since  int64   // the value is the same
-	least  float64 // the smallest change
-}
-
-// plateau is what is known of readings around one power.
-type plateau struct {
-	time, longest time.Duration // there, and in one piece with one value
-	changes       int           // from around that power to it
-	moved         float64       // by these
+	latest []moment // readings that differ from the one before
+	since  int64    // the value is the same
+	still  bool     // it stood still at some time
 }
 
 const (
-	levelWidth = 0.1 // of a level, by its power
-	coarse     = 3   // changes of that many of the smallest ones, on average, are no rounding
+	vicinity = 0.1                  // how far readings lie around one, by its power
+	mostly   = partReadings * 3 / 4 // of the latest readings
+	often    = partReadings / 4
 )
 
 // add takes a reading in, and the one before it.
 func (c *calm) add(before, now moment, apart bool) {
-	if apart || before.value <= 0 || now.value <= 0 {
-		c.since = now.ts
+	switch {
+	case apart:
+		c.latest, c.since = c.latest[:0], now.ts
+	case now.value == before.value:
+		c.still = c.still || c.stands(now)
 		return
 	}
-	l := c.plateau(before.value)
-	l.time += time.Duration(now.ts - before.ts)
-	l.longest = max(l.longest, time.Duration(now.ts-c.since))
-	step := math.Abs(now.value - before.value)
-	if step == 0 {
-		return
+	if c.since = now.ts; len(c.latest) == partReadings {
+		c.latest = append(c.latest[:0], c.latest[1:]...)
 	}
-	c.since = now.ts
-	if c.least == 0 || step < c.least {
-		c.least = step
-	}
-	if step <= levelWidth*before.value {
-		l = c.plateau(now.value)
-		l.changes, l.moved = l.changes+1, l.moved+step
-	}
+	c.latest = append(c.latest, now)
 }
 
-func (c *calm) plateau(watts float64) *plateau {
-	if c.levels == nil {
-		c.levels = map[int]*plateau{}
+// stands reports whether the sensor stands still.
+func (c *calm) stands(now moment) bool {
+	stood := time.Duration(now.ts - c.since)
+	if stood <= partLength || len(c.latest) < partReadings {
+		return false
 	}
-	i := rung(watts)
-	if c.levels[i] == nil {
-		c.levels[i] = &plateau{}
-	}
-	return c.levels[i]
+	changing := time.Duration(c.since - c.latest[0].ts) // the readings before
+	return stood > changing && c.wavers(now.value)
 }
 
-// rung is the number of a level.
-func rung(watts float64) int { return int(math.Floor(math.Log(watts) / math.Log(1+levelWidth))) }
-
-// still reports whether the sensor stood still.
-func (c *calm) still() bool {
-	for i, l := range c.levels {
-		around := plateau{}
-		for j := i - 1; j <= i+1; j++ {
-			if near := c.levels[j]; near != nil {
-				around.time, around.changes, around.moved = around.time+near.time, around.changes+near.changes, around.moved+near.moved
-			}
+// wavers reports whether the readings before went up and down around a value, without keeping to it.
+func (c *calm) wavers(value float64) bool {
+	around, turns, same := 0, 0, 0
+	for i, m := range c.latest {
+		if math.Abs(m.value-value) <= vicinity*value {
+			around++
 		}
-		if around.changes < partReadings || around.moved < coarse*c.least*float64(around.changes) {
-			continue
+		if m.value == value {
+			same++
 		}
-		usual := (around.time - l.longest) / time.Duration(around.changes)
-		if l.longest > max(partLength, partReadings*usual) {
-			return true
+		if i > 1 && (m.value > c.latest[i-1].value) != (c.latest[i-1].value > c.latest[i-2].value) {
+			turns++
 		}
 	}
-	return false
+	return around >= mostly && turns >= often && same < often
 }

@@ -120,7 +120,12 @@ func TestMeterThatStandsStill(t *testing.T) {
 		"whole watts that stop":  {func(at float64) float64 { return math.Round(300 + 8*noise(min(at, 20))) }, true},
 		"whole watts":            {func(at float64) float64 { return math.Round(300.3 + 0.6*noise(min(at, 20))) }, false},
 		"whole watts, then idle": {func(at float64) float64 { return math.Round(60 + max(20-at, 0)*(12+0.4*noise(at))) }, false},
-		"idle, load in tenths":   {func(at float64) float64 { return math.Round(600+max(at-380, 0)*(120+4*noise(at))) / 10 }, false},
+		"below a limit":          {func(at float64) float64 { return min(400, 398+8*noise(at)+max(0, at-20)) }, false},
+		"comes to rest":          {func(at float64) float64 { return 300 + math.Round(1e3*8*math.Exp(-at))/1e3 + max(at-380, 0)*noise(at) }, false},
+		"steps between levels": {func(at float64) float64 {
+			return 280 + 30*math.Round(3*noise(math.Floor(at/15))) + max(at-380, 0)*noise(at)
+		}, false},
+		"idle, load in tenths": {func(at float64) float64 { return math.Round(600+max(at-380, 0)*(120+4*noise(at))) / 10 }, false},
 	} {
 		d, _ := gradedAs("meter", "meter:x", 100*time.Millisecond, 400*time.Second, func(s *record.Sample, at float64) {
 			s.PowerW = units.Ptr(units.Watts(c.watts(at)))
