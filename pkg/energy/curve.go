@@ -80,9 +80,10 @@ const (
 	// Power that is not constant may go so many times as high as it was seen to for less than a segment, as while a prompt is
 	// worked on before the tokens come.
 	burst = 2
-	// unlimited is a power, W, where there are too few segments to tell.
-	unlimited = 1e300
 )
+
+// unlimited is the power, W, where there are too few segments to tell.
+var unlimited = math.Inf(1)
 
 // estimated is a value with the interval that it lies in.
 type estimated struct {
@@ -198,8 +199,8 @@ func powers(k []knot, a int) (low, high float64) {
 //
 //	v[a] + low*(t - t[a]) <= v(t) <= v[a] + high*(t - t[a]),  v[b] - high*(t[b] - t) <= v(t) <= v[b] - low*(t[b] - t)
 func between(k []knot, a, b int, low, high float64) estimated {
-	least := func(dx float64) float64 { return dx * pick(dx >= 0, low, high) }
-	most := func(dx float64) float64 { return dx * pick(dx >= 0, high, low) }
+	least := func(dx float64) float64 { return reach(dx, pick(dx >= 0, low, high)) }
+	most := func(dx float64) float64 { return reach(dx, pick(dx >= 0, high, low)) }
 	p, q := k[a], k[b]
 	e := estimated{
 		v:  p.v + (q.v-p.v)*(-p.x)/(q.x-p.x),
@@ -210,6 +211,14 @@ func between(k []knot, a, b int, low, high float64) estimated {
 		e.lo, e.hi = min(p.v, q.v), max(p.v, q.v)
 	}
 	return e
+}
+
+// reach is the energy of power over dx seconds; none over none, however high it may go.
+func reach(dx, power float64) float64 {
+	if dx == 0 {
+		return 0
+	}
+	return dx * power
 }
 
 func pick(c bool, a, b float64) float64 {
@@ -232,7 +241,7 @@ func behind(k []knot, low, high, period float64) estimated {
 	if period > 0 {
 		dx = min(dx, period)
 	}
-	return estimated{v: last.v + p*dx, lo: last.v + low*max(dx-last.h, 0), hi: last.v + high*(dx+last.h), open: true}
+	return estimated{v: last.v + p*dx, lo: last.v + low*max(dx-last.h, 0), hi: last.v + reach(dx+last.h, high), open: true}
 }
 
 // line is a straight line through knots: v + slope*x.

@@ -173,3 +173,16 @@ func TestReadingsThatAreOrdinary(t *testing.T) {
 		}
 	}
 }
+
+// Behind the last of two or three updates nothing shows how high power goes: there is no bound, and a reason that says why.
+func TestTooFewUpdatesForABound(t *testing.T) {
+	for _, updates := range []int64{1, 2} {
+		rising := func(s float64) float64 { return 100 * min(math.Floor(10*s)/10, float64(updates)/10) }
+		samples := every(10*ms, 0, 1000*ms, "hwmon", "cpu:0", untold(rising))
+		r := Of(samples, window(record.CPU, 0, 100*updates*ms+50*ms))
+		if r.Joules == nil || r.Error != nil || !slices.Contains(r.Reasons, UnderSampled) {
+			t.Errorf("%d updates: saw %s J ± %s, %v, want no bound, %s",
+				updates, units.G4Ptr(r.Joules), units.G4Ptr(r.Error), r.Reasons, UnderSampled)
+		}
+	}
+}

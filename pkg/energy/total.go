@@ -146,8 +146,9 @@ func counted(d *device, w Window) total {
 	if !(to.v > from.v) {
 		return total{why: Stuck}
 	}
-	t := total{ok: true, gap: c.gap, few: n < MinUpdates || c.inside < MinSamples,
+	t := total{ok: true, gap: c.gap,
 		integral: integral{v: to.v - from.v, bound: from.bound() + to.bound(), inside: n, chance: to.open || n < MinSamples}}
+	t.few = n < MinUpdates || c.inside < MinSamples || math.IsInf(t.bound, 1) // behind too few updates to tell how high power goes
 	if d.counter.frozen(w, cmp.Or(period, periodOf(d.counter))) {
 		t.gap = true
 		t = t.blind()
