@@ -36,7 +36,8 @@ func throttled(all, group []*device, w Window, class record.Device) (share float
 const steps = 40
 
 // peak is the highest power in w, of several devices their sum at one time: of the readings of power, else of the moving
-// averages, else of the mean power between updates of the counter.
+// averages, else of the mean power between updates of the counter. Readings miss what lies between them, which a counter has, and
+// no peak is below the mean.
 func peak(group []*device, w Window) *units.Watts {
 	readings := make([]series, len(group))
 	for i, d := range group {
@@ -52,6 +53,9 @@ func peak(group []*device, w Window) *units.Watts {
 			sum += other.at(p.ts)
 		}
 		highest = max(highest, sum)
+	}
+	if mean := sum(group, w).power(w); mean != nil {
+		highest = max(highest, float64(*mean))
 	}
 	return units.Ptr(units.Watts(highest))
 }

@@ -81,6 +81,15 @@ func TestPeakOfACounter(t *testing.T) {
 	}
 }
 
+// A counter's rise has in it what readings of power beside it fall between: its mean may be above the highest of them.
+func TestPeakIsNotBelowMean(t *testing.T) {
+	samples := every(50*ms, 0, 30_000*ms, "nvml", "gpu:0", both(counterAt(func(s float64) float64 { return 104 * s }),
+		powerAt(func(s float64) float64 { return 99 + float64(int(20*s)%3) })))
+	r := Of(samples, window(record.GPU, 10_000*ms, 20_000*ms))
+	wantNear(t, "mean", r.MeanPower, 104)
+	wantNear(t, "peak", r.Peak, 104)
+}
+
 // What runs between the iterations of a window is not theirs: energy is shared out by time.
 func TestPauses(t *testing.T) {
 	samples := every(50*ms, 0, 3000*ms, "rapl", "cpu:0", counterAt(func(s float64) float64 { return 40 * s }))
