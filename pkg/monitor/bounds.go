@@ -10,12 +10,36 @@ import (
 // bounds adds up those of parts. Of a counter, what one part has too much at its edge the next has too little, so that the first
 // and the last of a row of parts count; those of power are of chance and independent; of averages all count. In parts in which power
 // did not change, nothing shows how far off it is, and it is taken to be as far off all the time as in the best of the others.
+// Power told in whole watts or tenths may be off to one side in all parts.
 type bounds struct {
 	first, latest *units.Joules
 	sum, squares  float64
 	calm          time.Duration // of parts without change
 	least         *units.Watts  // of the bounds of the others, by their length
+	moving        time.Duration // of the others of power
+	finer         [2]bool       // than each of grains is some reading of power
 	none          bool          // a part has none
+}
+
+// grains are the steps that meters are told in, which package energy knows too.
+var grains = [...]units.Watts{1, 0.1}
+
+// step takes a reading of power in.
+func (b *bounds) step(v float64) {
+	for i, grain := range grains {
+		steps := v / float64(grain)
+		b.finer[i] = b.finer[i] || math.Abs(steps-math.Round(steps)) > 1e-6
+	}
+}
+
+// rounded is what coarse readings may be off by to one side in all parts, half a step.
+func (b *bounds) rounded() units.Joules {
+	for i, grain := range grains {
+		if !b.finer[i] {
+			return (grain / 2).For(b.moving)
+		}
+	}
+	return 0
 }
 
 // count takes the bound of a counter's part in.
@@ -41,6 +65,7 @@ func (b *bounds) power(j *units.Joules, length time.Duration, chance bool) {
 	}
 	switch {
 	case chance:
+		b.moving += length
 		b.squares += float64(*j * *j)
 	default:
 		b.sum += float64(*j)
@@ -62,7 +87,7 @@ func (b *bounds) joules() *units.Joules {
 	if b.none {
 		return nil
 	}
-	sum := units.Joules(b.sum + math.Sqrt(b.squares))
+	sum := units.Joules(b.sum + max(math.Sqrt(b.squares), float64(b.rounded())))
 	if b.least != nil {
 		sum += b.least.For(b.calm)
 	}

@@ -148,6 +148,9 @@ func (d *graded) add(s *record.Sample) {
 	if !ok {
 		return
 	}
+	if d.method == Integrated {
+		d.step(v)
+	}
 	d.read++
 	if changed {
 		d.changed++

@@ -136,3 +136,15 @@ func TestMeterThatStandsStill(t *testing.T) {
 		}
 	}
 }
+
+// What rounding to whole watts takes from power is to one side in all parts, and no longer recording makes it less.
+func TestWholeWattsAreOffToOneSide(t *testing.T) {
+	for length, share := range map[time.Duration]float64{20 * time.Second: 0.4, 10 * time.Minute: 0.4} {
+		d, _ := gradedAs("meter", "meter:x", 100*time.Millisecond, length, func(s *record.Sample, at float64) {
+			s.PowerW = units.Ptr(units.Watts(math.Round(300.4 + 0.2*math.Sin(1e5*at))))
+		})
+		if off := share * length.Seconds(); d.ErrorJ == nil || float64(*d.ErrorJ) < off || float64(*d.ErrorJ) > 2*off || d.Grade.Grade != record.GradeB {
+			t.Errorf("%v: saw ± %s J, %v, want at least %.0f", length, units.G4Ptr(d.ErrorJ), d.Grade, off)
+		}
+	}
+}
