@@ -3,6 +3,7 @@ package energy
 import (
 	"cmp"
 	"math"
+	"time"
 
 	"gonum.org/v1/gonum/stat/distuv"
 )
@@ -98,19 +99,15 @@ func trapezoid(s series, w Window, c coverage) integral {
 	return out
 }
 
-// delayed is by how much the energy of w changes where each reading is not the power of the moment but a mean over a part of the
-// time before it, of which nothing but its most is known: half of that is how late the readings are. A series that is d late has
-// what it shows in [s, s+d] instead of what it shows in [e, e+d]. (Yang, Adamek and Armour 2024, see averages: of some chips a
-// reading is the mean of the whole time between two updates, of others of a quarter of it.)
+// delayed is by how much the energy of w may change where a reading is not the power of the moment but a mean over a part of the
+// time since the update before, or all of it: half of that part is how late all readings are, up to most/2. What is d late shows
+// in [s, s+d] what was before the window, and in [e, e+d] what was in it. (Of some chips a reading is the mean of a quarter of the
+// time: Yang, Adamek and Armour 2024, see averages.)
 func (s series) delayed(w Window, most int64) float64 {
-	late := most / 2
-	if late == 0 {
-		return 0
-	}
 	last := s[len(s)-1].ts
 	more := func(x int64) float64 { return s.at(min(w.End+x, last)) - s.at(min(w.Start+x, last)) }
-	half, all := late/2, more(0)+2*more(late/2)+more(late)
-	return max(math.Abs(more(0)+more(half))/2*float64(half), math.Abs(all)/4*float64(late)) / 1e9
+	by := func(d int64) float64 { return math.Abs(more(0)+2*more(d/2)+more(d)) / 4 * time.Duration(d).Seconds() }
+	return max(by(most/4), by(most/2))
 }
 
 // spacing is the time between two updates of power: told, seen, or where each reading is a new one at most their distance.
