@@ -127,7 +127,8 @@ func TestServeFormats(t *testing.T) {
 		{"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", open},
 		{"application/json", open},
 		{"application/openmetrics-text", "application/openmetrics-text; version=0.0.1"},
-		{"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1", open}, // Prometheus 2
+		{"application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75," +
+			"text/plain;version=0.0.4;q=0.5,*/*;q=0.1", open}, // Prometheus 2
 		{"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4," +
 			"text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1", open}, // Prometheus 3
 		{"text/plain", text},
