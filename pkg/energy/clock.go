@@ -5,13 +5,19 @@ import (
 	"time"
 )
 
-// MaxSlew is how far the wall clock may move against the samples' timeline between two rows of the recorder without having
-// been set. Kernels pull a clock by half a millisecond a second at most (adjtime), chrony by up to a twelfth of the time.
-const MaxSlew = 5 * time.Millisecond
+// maxSlew is how far the wall clock may move against the samples' timeline between two rows of the recorder without having
+// been set, and slewRate how fast kernels pull a clock (adjtimex(2)), which rows that are seconds apart show. What chrony, which
+// pulls by up to a twelfth of the time, moves it by between two such rows could as well be a step, and counts as one.
+const (
+	maxSlew  = 5 * time.Millisecond
+	slewRate = 0.0005
+)
 
-// slewRate is how fast kernels pull a clock, which rows that are seconds apart show. What chrony pulls it by between two such rows
-// could as well be a step, and counts as one.
-const slewRate = 0.0005
+// ClockSet reports whether a wall clock that moved against the timeline of the samples between two rows of the recorder, which
+// are apart, was set between them, and not pulled.
+func ClockSet(moved, apart time.Duration) bool {
+	return moved.Abs() > maxSlew+time.Duration(slewRate*float64(apart))
+}
 
 // span is a stretch of time, its ends included.
 type span struct{ from, to int64 }
@@ -29,8 +35,7 @@ type clock struct {
 
 // observe takes in where the wall clock stood at t. It reports whether the clock was set since the row before.
 func (c *clock) observe(t, offset int64) (set bool) {
-	pull := time.Duration(slewRate * float64(t-c.ts))
-	set = c.known && time.Duration(offset-c.offset).Abs() > MaxSlew+pull
+	set = c.known && ClockSet(time.Duration(offset-c.offset), time.Duration(t-c.ts))
 	if set {
 		c.step(span{min(c.ts, t), t})
 	}

@@ -205,7 +205,7 @@ func (e *energy) judge(all, group []*device, w Window, class record.Device) {
 	if w.Device == class && !slices.ContainsFunc(group, func(d *device) bool { return !d.own.allZero(w) }) {
 		e.reasons = append(e.reasons, NotOnGPU)
 	}
-	e.peak = peak(group, w)
+	e.peak = peak(group, w, e.power(w))
 	if estimate(e.source) == 1 {
 		// The model's own two outputs agreeing says nothing, nor does one of them missing; nor is its error that of sampling.
 		e.reasons = slices.DeleteFunc(e.reasons, func(r string) bool {

@@ -38,7 +38,7 @@ const steps = 40
 // peak is the highest power in w, of several devices their sum at one time: of the readings of power, else of the moving
 // averages, else of the mean power between updates of the counter. Readings miss what lies between them, which a counter has, and
 // no peak is below the mean.
-func peak(group []*device, w Window) *units.Watts {
+func peak(group []*device, w Window, mean *units.Watts) *units.Watts {
 	readings := make([]series, len(group))
 	for i, d := range group {
 		readings[i] = d.readings()
@@ -54,7 +54,7 @@ func peak(group []*device, w Window) *units.Watts {
 		}
 		highest = max(highest, sum)
 	}
-	if mean := sum(group, w).power(w); mean != nil {
+	if mean != nil {
 		highest = max(highest, float64(*mean))
 	}
 	return units.Ptr(units.Watts(highest))

@@ -77,18 +77,15 @@ func (r *recorder) add(s *record.Sample) {
 	r.last = s.TSUnixNS
 }
 
-// pulling is how fast a kernel pulls the wall clock at most (adjtimex(2)), as package energy has it.
-const pulling = 0.0005
-
 // clock takes in where the wall clock stood, before the row is the last.
 func (r *recorder) clock(s *record.Sample) {
 	if s.WallOffsetNS == nil {
 		return
 	}
 	if r.offset != nil {
-		moved := time.Duration(*s.WallOffsetNS - *r.offset).Abs()
-		if pulled := time.Duration(pulling * float64(s.TSUnixNS-r.last)); moved > energy.MaxSlew+pulled {
-			r.steps += moved
+		moved := time.Duration(*s.WallOffsetNS - *r.offset)
+		if energy.ClockSet(moved, time.Duration(s.TSUnixNS-r.last)) {
+			r.steps += moved.Abs()
 		}
 	}
 	r.offset = s.WallOffsetNS

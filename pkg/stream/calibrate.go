@@ -7,9 +7,10 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strconv"
 	"time"
+
+	"github.com/banterhearts/bh/pkg/stats"
 )
 
 // Calibration says how much of a figure is this client and not the server. It comes from a server in this process, whose
@@ -107,7 +108,16 @@ func (m *mockServer) measure(ctx context.Context, client *Client) (Calibration, 
 			gaps = append(gaps, (late[i] - late[i-1]).Abs())
 		}
 	}
-	return Calibration{FirstPiece: spread(first), Piece: spread(late), Gap: spread(gaps)}, nil
+	var c Calibration
+	for _, part := range []struct {
+		of   *Spread
+		from []time.Duration
+	}{{&c.FirstPiece, first}, {&c.Piece, late}, {&c.Gap, gaps}} {
+		if *part.of, err = spread(part.from); err != nil {
+			return Calibration{}, fmt.Errorf("calibrate: %w", err)
+		}
+	}
+	return c, nil
 }
 
 // ask returns when the request was sent and when each of its pieces arrived.
@@ -128,11 +138,21 @@ func ask(ctx context.Context, client *Client, pieces int) (start time.Time, seen
 	return start, seen, nil
 }
 
-// spread takes the nearest ranks.
-func spread(values []time.Duration) Spread {
-	slices.Sort(values)
-	last := len(values) - 1
-	return Spread{Median: values[last/2], P95: values[last*95/100], Max: values[last]}
+// spread summarises values.
+func spread(values []time.Duration) (Spread, error) {
+	ns := make([]float64, len(values))
+	for i, v := range values {
+		ns[i] = float64(v)
+	}
+	var out Spread
+	for p, d := range map[float64]*time.Duration{50: &out.Median, 95: &out.P95, 100: &out.Max} {
+		v, err := stats.Percentile(ns, p)
+		if err != nil {
+			return Spread{}, err
+		}
+		*d = time.Duration(v)
+	}
+	return out, nil
 }
 
 // Info is the calibration in microseconds, as it stands in a manifest.
