@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# An hour, or SECONDS (hour.txt has 2100), of bh-telemetry record at 100 Hz on a machine with two sockets and eight GPUs that are simulated: the
-# real program, a driver library with a known power (driver/nvml.c), and RAPL counters in files that another process renews.
+# An hour, or SECONDS, of bh-telemetry record at 100 Hz on a machine with two sockets and eight GPUs that are simulated:
+# the real program, a driver library with a known power (driver/nvml.c), and RAPL counters in files that another process renews.
 # Prints what docs/bench/hour.txt holds: memory and processor time of the program, and how far energies are off.
 #   docs/bench/hour.sh [SECONDS] > docs/bench/hour.txt
 set -euo pipefail
