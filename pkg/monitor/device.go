@@ -315,7 +315,7 @@ func (f *Device) energy(m *meter, rests rests) {
 	if idly := m.idly(); idly.time > 0 {
 		f.IdleJ = units.Ptr(units.Joules(idly.joules))
 	}
-	f.IdleW, f.restful = rests.idle(f.Host, f.Name, m.rests)
+	f.IdleW, f.restful = rests.idle(f.Host, f.Name, m)
 	if len(rests) > 0 && !m.worked { // the recording ended before there was anything but idleness
 		f.Integrated, f.PeakW = nil, nil
 		return

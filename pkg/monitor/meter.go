@@ -19,6 +19,7 @@ type meter struct {
 	n      int64
 	before moment
 	apart  time.Duration // how far the reading before was from the one before it
+	shown  int64         // what it shows a counter has shown since then at the earliest
 	idle   bool          // whether the time after it is marked idle
 	all    stretch       // all energy
 	read   time.Duration // between readings, without gaps
@@ -42,13 +43,6 @@ type stretch struct {
 	joules float64
 }
 
-// resting is what a device drew in a stretch that is marked idle.
-type resting struct {
-	quiet   energy.Quiet
-	time    time.Duration // of what is metered, in the stretch
-	touched stretch       // what is metered between readings of which one is in it, or both
-}
-
 // add takes a reading in. It counts nothing where a counter falls, nor over a gap of power; a counter that only rose has
 // counted on meanwhile. again says that another recording begins, whose counter is another. A counter is renewed every span,
 // and an average is taken over one, as far as that is known.
@@ -56,6 +50,7 @@ func (m *meter) add(now moment, idle, again bool, rests rests, span int64) {
 	before, wasIdle, gap := m.before, m.idle, m.gap(now)
 	fresh := m.n == 0 || again
 	m.rest(before, now, fresh, rests, span)
+	was := m.show(before, now, fresh, span)
 	if m.n++; m.n > 1 {
 		m.apart = time.Duration(now.ts - before.ts)
 	}
@@ -82,7 +77,7 @@ func (m *meter) add(now moment, idle, again bool, rests rests, span int64) {
 		m.read += part.time
 	}
 	m.all.add(part)
-	m.touch(before, now, part, rests)
+	m.touch(view{before.ts, was}, view{now.ts, m.shown}, part, rests)
 	if wasIdle {
 		m.busy, m.after = 0, true
 		return
@@ -143,49 +138,6 @@ func (m *meter) rest(before, now moment, fresh bool, rests rests, span int64) {
 	}
 }
 
-// touch notes how much of a part lies in stretches that are marked idle.
-func (m *meter) touch(a, b moment, part stretch, rests rests) {
-	for i := len(rests) - 1; i >= 0; i-- {
-		in := rests.overlap(i, a.ts, b.ts)
-		if in <= 0 {
-			return
-		}
-		m.rests[i].time += in
-		m.rests[i].touched.add(part)
-	}
-}
-
-// idly is the energy of the time that is marked idle, as far as readings inside it tell.
-func (m *meter) idly() (sum stretch) {
-	for i := range m.rests {
-		sum.add(m.rests[i].stretch())
-	}
-	return sum
-}
-
-// stretch is the energy of the stretch; nothing where its power is not known.
-func (r *resting) stretch() stretch {
-	watts := r.quiet.Watts()
-	if watts == nil {
-		return stretch{}
-	}
-	return stretch{r.time, float64(watts.For(r.time))}
-}
-
-// unmarked is the energy of the time that is not marked idle: what was metered less what the stretches that are marked drew. What
-// lies between readings around one of which that is not known is neither's.
-func (m *meter) unmarked() stretch {
-	out := m.all
-	for i := range m.rests {
-		r := m.rests[i].stretch()
-		if r.time == 0 {
-			r = m.rests[i].touched
-		}
-		out.time, out.joules = out.time-r.time, out.joules-r.joules
-	}
-	return stretch{out.time, max(out.joules, 0)}
-}
-
 func (s *stretch) add(part stretch) {
 	s.time += part.time
 	s.joules += part.joules
@@ -214,5 +166,5 @@ func (m *meter) unbelieved() string {
 
 // halted reports whether a counter stood still for a while although it was read: it is believed where there is nothing else.
 func (m *meter) halted() bool {
-	return m.method == Counter && m.all.joules > 0 && m.rises.halted(m.read)
+	return m.method == Counter && m.all.joules > 0 && m.rises.halts(m.rises.longest, m.read)
 }

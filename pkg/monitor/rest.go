@@ -89,17 +89,18 @@ func (r rests) marks(from, to int64) (marks []int64, stretches int) {
 }
 
 // idle is the mean power of a device in those of the stretches in which it was left alone; nil where there is none, and why.
-func (r rests) idle(host, device string, parts []resting) (watts *units.Watts, why string) {
+func (r rests) idle(host, device string, m *meter) (watts *units.Watts, why string) {
 	var sum stretch
-	for i := range parts {
-		switch part := parts[i].stretch(); {
-		case parts[i].time == 0:
+	for i := range m.rests {
+		part := &m.rests[i]
+		switch watts := m.idleW(part); {
+		case part.time == 0:
 		case !r.rested(i, host, device):
 			why = energy.IdleBusy
-		case part.time == 0:
+		case watts == nil:
 			why = cmp.Or(why, energy.IdleUnderSampled)
 		default:
-			sum.add(part)
+			sum.add(stretch{part.time, float64(watts.For(part.time))})
 		}
 	}
 	if sum.time == 0 {

@@ -47,10 +47,10 @@ func (r *rises) leap(now moment) {
 	}
 }
 
-// halted reports whether the counter stood still for much longer than it does between two updates, in the time that it was read.
-func (r *rises) halted(read time.Duration) bool {
+// halts reports whether a counter that stood so long did so for much longer than between two updates, in the time that it was read.
+func (r *rises) halts(stood, read time.Duration) bool {
 	usual := (read - r.longest) / time.Duration(max(r.n, 1))
-	return r.longest > max(energy.MaxGap, periods*usual)
+	return stood > max(energy.MaxGap, periods*usual)
 }
 
 // calm watches for how long readings of power do not change. A sensor whose readings went up and down and which then repeats one of
