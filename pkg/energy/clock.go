@@ -14,9 +14,9 @@ const (
 )
 
 // ClockSet reports whether a wall clock that moved against the timeline of the samples between two rows of the recorder, which
-// are apart, was set between them, and not pulled.
+// are apart, either way, was set between them, and not pulled.
 func ClockSet(moved, apart time.Duration) bool {
-	return moved.Abs() > maxSlew+time.Duration(slewRate*float64(apart))
+	return moved.Abs() > maxSlew+time.Duration(slewRate*float64(apart.Abs()))
 }
 
 // span is a stretch of time, its ends included.

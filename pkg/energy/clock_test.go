@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/banterhearts/bh/pkg/record"
 	"github.com/banterhearts/bh/pkg/units"
@@ -172,6 +173,18 @@ func TestClockOffsetFromTheStart(t *testing.T) {
 		joinAll(t, samples, run)
 		if run.EnergyJoules == nil || *run.EnergyJoules < 29.9 || *run.EnergyJoules > 30.1 || run.EnergyReasons != CounterOnly {
 			t.Errorf("%d: saw %s J, %s, want 30", by, units.G4Ptr(run.EnergyJoules), run.EnergyReasons)
+		}
+	}
+}
+
+// Rows that go back in time, as those of files in another order, show no clock that was set.
+func TestClockOfRowsBackInTime(t *testing.T) {
+	for _, apart := range []time.Duration{-time.Hour, -time.Second, 0, time.Second, time.Hour} {
+		if ClockSet(0, apart) {
+			t.Errorf("rows %s apart, the clock where it was: saw a clock that was set", apart)
+		}
+		if !ClockSet(-10*time.Second, apart) {
+			t.Errorf("rows %s apart, the clock 10 s back: saw none", apart)
 		}
 	}
 }
