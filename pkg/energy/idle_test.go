@@ -240,3 +240,32 @@ func TestIdlePowerOfASlowMeter(t *testing.T) {
 		}
 	}
 }
+
+// A sensor that is renewed now and then shows the load for as long after the mark: what it shows then is not idle power.
+func TestIdlePowerOfASlowSensor(t *testing.T) {
+	for name, c := range map[string]struct {
+		renewed, every int64
+		told           bool
+	}{
+		"told, read as often as renewed": {1000 * ms, 1000 * ms, true},
+		"told, read more often":          {100 * ms, 47 * ms, true},
+		"as seen":                        {1000 * ms, 350 * ms, false},
+	} {
+		samples := every(c.every, 30*ms, 40_000*ms, "hwmon", "cpu:0", func(s *record.Sample) {
+			at := (s.TSUnixNS - t0 - 70*ms) / c.renewed * c.renewed // when it was renewed, less 70 ms
+			watts := units.Watts(90 + float64(at/c.renewed%7)/10)
+			if from := at + 70*ms; from >= 20_000*ms && from < 23_000*ms {
+				watts -= 78
+			}
+			s.PowerW = &watts
+			if c.told {
+				s.PowerUpdateNS = &c.renewed
+			}
+		})
+		run := okRun("1", record.CPU, 3000*ms, 19_000*ms, 1)
+		joinAll(t, slices.Concat(samples, idleMarks(20_000*ms, 23_000*ms)), run)
+		if run.IdleAfterW == nil || *run.IdleAfterW > 12.7 {
+			t.Errorf("%s: saw %s W idle, want 12 to 12.6", name, units.G4Ptr(run.IdleAfterW))
+		}
+	}
+}

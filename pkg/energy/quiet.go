@@ -45,7 +45,9 @@ func (q *Quiet) Counter(before, now Reading, fresh bool, period int64) {
 	q.joules = q.last.v - q.first.v
 }
 
-// Power takes a reading of power in; span is the time that it is the mean of, which must lie inside the stretch as a whole.
+// Power takes a reading of power in; span is how long before it what it tells of may have begun, all of which must lie inside the
+// stretch: the time between two renewals of a power of the moment, as a reading may be as old as that and still of the load
+// before, or the time that a mean is of.
 func (q *Quiet) Power(now Reading, span int64) {
 	if now.TS-span < q.From || q.To > 0 && now.TS > q.To {
 		return
@@ -80,6 +82,15 @@ type Reading struct {
 	V  float64
 }
 
+// stale is how old a reading of power may be: the time between two renewals that is told, or else seen where the sensor is read
+// more often than that. Where each reading is a new one nothing shows that they are old.
+func (d *device) stale() int64 {
+	if seen := periodOf(d.power); d.powerPeriod == 0 && 2*seen > 3*d.power.usual() {
+		return seen
+	}
+	return d.powerPeriod
+}
+
 // quiet is the power of the device in w by the first of its quantities that tells it.
 func (d *device) quiet(w Window) *units.Watts {
 	counter, power, average := Quiet{From: w.Start, To: w.End}, Quiet{From: w.Start, To: w.End}, Quiet{From: w.Start, To: w.End}
@@ -90,8 +101,9 @@ func (d *device) quiet(w Window) *units.Watts {
 		}
 		counter.Counter(before, Reading{p.ts, p.v}, i == 0, d.renewed())
 	}
+	stale := d.stale()
 	for _, p := range d.power {
-		power.Power(Reading{p.ts, p.v}, 0)
+		power.Power(Reading{p.ts, p.v}, stale)
 	}
 	for _, p := range d.average {
 		if d.box == 0 {
