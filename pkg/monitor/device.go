@@ -48,10 +48,11 @@ type Device struct {
 	Reasons  map[string]float64 `json:"throttled_by_reason_s,omitempty"`
 	ReadUnix int64              `json:"last_unix_ns"`
 
-	absent  string // why the energy is not of the counter, or not of power
-	restful string // why there is no idle power
-	fell    bool   // the counter was set back
-	stands  string // why the sensor is not known to have worked all the time
+	absent  string       // why the energy is not of the counter, or not of power
+	restful string       // why there is no idle power
+	fell    bool         // the counter was set back
+	late    units.Joules // what power may be off by at marks, beyond its bound
+	stands  string       // why the sensor is not known to have worked all the time
 }
 
 // Method is how energy was found.
@@ -91,6 +92,7 @@ type device struct {
 	restarts       int // of the recorder, until the sample before
 	counter, power meter
 	average        meter
+	renewed        renewed // its power
 	steps          steps
 	fromCounter    *units.Watts
 	rises          energy.Steps
@@ -142,11 +144,16 @@ func (d *device) add(s *record.Sample, idle bool, restarts int, rests rests) {
 	if s.PowerAvgNS != nil {
 		d.box = *s.PowerAvgNS
 	}
+	if s.PowerUpdateNS != nil {
+		d.renewed.told = *s.PowerUpdateNS
+	}
 	if s.PowerW != nil {
-		d.power.add(moment{s.TSUnixNS, float64(*s.PowerW)}, idle, again, rests, 0)
+		now := moment{s.TSUnixNS, float64(*s.PowerW)}
+		d.renewed.add(now)
+		d.power.add(now, idle, again, rests, d.renewed.period())
 	}
 	if s.PowerAvgW != nil {
-		d.average.add(moment{s.TSUnixNS, float64(*s.PowerAvgW)}, idle, again, rests, d.box)
+		d.average.add(moment{s.TSUnixNS, float64(*s.PowerAvgW)}, idle, again, rests, d.smeared())
 	}
 	d.keep(s, idle)
 }
@@ -324,6 +331,8 @@ func (f *Device) energy(m *meter, rests rests) {
 	if part.time <= 0 {
 		return
 	}
+	shift, late := m.late()
+	part.joules, f.late = max(part.joules+shift, 0), units.Joules(late)
 	f.EnergyS = part.time.Seconds()
 	f.EnergyJ, f.MeanW = units.Ptr(units.Joules(part.joules)), units.Ptr(part.watts())
 	if f.PeakW != nil { // readings miss peaks that a counter's rise has in it, and no peak is below the mean
@@ -366,34 +375,4 @@ func compareNames(a, b string) int {
 		return cmp.Compare(ai, bi)
 	}
 	return cmp.Compare(a, b)
-}
-
-// carry takes the columns that have a value: one that changes slowly is not in every sample.
-func carry(to, s *record.Sample) {
-	to.Schema, to.Host, to.TSUnixNS, to.Source, to.Device, to.Throttle = s.Schema, s.Host, s.TSUnixNS, s.Source, s.Device, s.Throttle
-	last(&to.PowerW, s.PowerW)
-	last(&to.EnergyCounterJoules, s.EnergyCounterJoules)
-	last(&to.TempC, s.TempC)
-	last(&to.UtilPct, s.UtilPct)
-	last(&to.MemUsedBytes, s.MemUsedBytes)
-	last(&to.ClockMHz, s.ClockMHz)
-	last(&to.Processes, s.Processes)
-	last(&to.PowerAvgW, s.PowerAvgW)
-	last(&to.PowerLimitW, s.PowerLimitW)
-	last(&to.MemClockMHz, s.MemClockMHz)
-	last(&to.MemUtilPct, s.MemUtilPct)
-	last(&to.MemTotalBytes, s.MemTotalBytes)
-	last(&to.MemOwnBytes, s.MemOwnBytes)
-	last(&to.SwapUsedBytes, s.SwapUsedBytes)
-	last(&to.ForeignProcesses, s.ForeignProcesses)
-	last(&to.CPUTimeNS, s.CPUTimeNS)
-	last(&to.PressureCPUPct, s.PressureCPUPct)
-	last(&to.PressureMemPct, s.PressureMemPct)
-	last(&to.PressureIOPct, s.PressureIOPct)
-}
-
-func last[T any](to **T, v *T) {
-	if v != nil {
-		*to = v
-	}
 }

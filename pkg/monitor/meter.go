@@ -121,18 +121,24 @@ func (m *meter) between(a, b moment, rests rests) (part stretch, ok bool) {
 // rest takes in what a reading tells of the stretch that was marked idle last.
 func (m *meter) rest(before, now moment, fresh bool, rests rests, span int64) {
 	for len(m.rests) < len(rests) {
-		m.rests = append(m.rests, resting{})
+		next := resting{}
+		if !fresh {
+			next.before = units.Ptr(before.value)
+		}
+		m.rests = append(m.rests, next)
 	}
 	if len(rests) == 0 {
 		return
 	}
-	q := &m.rests[len(rests)-1].quiet
+	last := &m.rests[len(rests)-1]
+	q := &last.quiet
 	q.From, q.To = rests.span(len(rests) - 1)
 	switch r := (energy.Reading{TS: now.ts, V: now.value}); {
 	case m.method == Counter:
 		q.Counter(energy.Reading{TS: before.ts, V: before.value}, r, fresh, span)
 	case m.method == Integrated:
-		q.Power(r, 0)
+		last.flank(now, span)
+		q.Power(r, span)
 	case span > 0:
 		q.Power(r, span)
 	}

@@ -17,6 +17,11 @@ type resting struct {
 
 	// How far from the marks, or from the first and the last reading, the time is that a counter shows there.
 	into, out time.Duration
+
+	// Of power: the readings before and behind, and how old they may be.
+	before, after *float64
+	left          bool // the one behind is not of the stretch any more
+	stale         int64
 }
 
 // atMark is how far from a mark the time that a counter shows may be for its rise from there to be the stretch's, as of one that
@@ -51,11 +56,14 @@ func (m *meter) show(before, now moment, fresh bool, span int64) (was int64) {
 func (m *meter) touch(a, b view, part stretch, rests rests) {
 	for i := len(rests) - 1; i >= 0; i-- {
 		in := rests.overlap(i, a.ts, b.ts)
-		if in <= 0 {
-			return
-		}
 		begin, end := rests.span(i)
 		r := &m.rests[i]
+		if in <= 0 {
+			if m.method != Counter && i == len(rests)-1 && a.since < end { // what is read still tells of the stretch
+				r.touched.add(part)
+			}
+			return
+		}
 		if r.edges(a, b, begin, end) {
 			r.rise.add(part)
 		}

@@ -46,6 +46,9 @@ func (d *DeviceSummary) grade(g Grade) {
 	switch {
 	case d.EnergyJ != nil:
 		d.Grade = g
+		if d.ErrorJ != nil && d.late > 0 {
+			d.ErrorJ = units.Ptr(*d.ErrorJ + d.late)
+		}
 		if d.StoppedS > 0 {
 			d.doubt(energy.Gap)
 		}
