@@ -43,7 +43,7 @@ func averages(s series, w Window, span, told int64) (integral, bool) {
 	rest := (w.End - w.Start) % span
 	out := integral{inside: boxes.inside(w), chance: true}
 	add := func(t int64) {
-		e := boxes.at(t, period)
+		e := boxes.at(t, period, period)
 		out.v, out.bound = out.v+e.v, out.bound+e.bound()
 	}
 	for j := range k {
@@ -54,7 +54,7 @@ func averages(s series, w Window, span, told int64) (integral, bool) {
 	}
 	add(w.Start + rest)
 	missing := float64(span-rest) / float64(span)
-	before := boxes.at(w.Start, period)
+	before := boxes.at(w.Start, period, period)
 	out.v -= missing * before.v
 	out.bound += missing*before.bound() + boxes.unsteady(w.Start, span, missing)
 	return out, true

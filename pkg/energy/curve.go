@@ -111,7 +111,9 @@ type knot struct{ x, h, v float64 }
 // Tried and rejected: always the straight line from a to b, which is off by an eighth of a segment's step at every edge
 // that falls together with a step of the load, as the edges of measured windows do; always two lines, which is worse where
 // power is noisy, as it takes noise for steps; a cubic everywhere, which swings beside steps.
-func (c curve) at(t int64, period int64) estimated {
+//
+// Behind the last update it goes on for so long at most.
+func (c curve) at(t, period, on int64) estimated {
 	k := c.around(t)
 	lock(k, float64(period)/1e9)
 	b, _ := slices.BinarySearchFunc(k, 0, func(n knot, x float64) int {
@@ -123,7 +125,7 @@ func (c curve) at(t int64, period int64) estimated {
 	a := max(b-1, 0)
 	low, high := powers(k, a)
 	if b >= len(k) {
-		return behind(k, low, high, float64(period)/1e9)
+		return behind(k, low, high, float64(period)/1e9, float64(on)/1e9)
 	}
 	if b == 0 { // only where locking moved the first update behind t
 		return estimated{v: k[0].v, lo: k[0].v, hi: k[0].v}
@@ -229,9 +231,9 @@ func pick(c bool, a, b float64) float64 {
 }
 
 // behind is the value behind the last update. A reading has shown that there was none since, so that the power goes on from
-// the last segment, within the range that was seen; for a period at most where that is known, as there would have been an
-// update then of a device that works.
-func behind(k []knot, low, high, period float64) estimated {
+// the last segment, within the range that was seen; for a period at most where that is told, as there would have been an update
+// then of a device that works, and never for longer than on.
+func behind(k []knot, low, high, period, on float64) estimated {
 	last := k[len(k)-1]
 	p := 0.0
 	if len(k) > 1 {
@@ -241,7 +243,8 @@ func behind(k []knot, low, high, period float64) estimated {
 	if period > 0 {
 		dx = min(dx, period)
 	}
-	return estimated{v: last.v + p*dx, lo: last.v + low*max(dx-last.h, 0), hi: last.v + reach(dx+last.h, high), open: true}
+	v := last.v + p*min(dx, on)
+	return estimated{v: v, lo: last.v + low*max(dx-last.h, 0), hi: last.v + reach(dx+last.h, high), open: true}
 }
 
 // line is a straight line through knots: v + slope*x.

@@ -118,6 +118,17 @@ func (s series) rising(c coverage) series {
 	return s[first : last+1]
 }
 
+// goesOn is for how long a counter may rise behind its last update without showing it: the time between two, told or seen, or else
+// until it is read again.
+func (s series) goesOn(period int64) int64 {
+	if apart := cmp.Or(period, periodOf(s)); apart > 0 {
+		return apart
+	}
+	last := s[len(s)-1]
+	i := slices.IndexFunc(s, func(p point) bool { return p.v == last.v })
+	return s[min(i+1, len(s)-1)].ts - s[i].ts
+}
+
 // still reports whether a covered series shows one value all through w.
 func (s series) still(w Window) bool {
 	in := s.within(w.Start, w.End)

@@ -140,8 +140,9 @@ func counted(d *device, w Window) total {
 		return total{why: CounterReset}
 	}
 	period := d.renewed()
-	line := changes(d.counter.rising(c), period)
-	from, to := line.at(w.Start, period), line.at(w.End, period)
+	rising := d.counter.rising(c)
+	line, on := changes(rising, period), rising.goesOn(period)
+	from, to := line.at(w.Start, period, on), line.at(w.End, period, on)
 	n := line.inside(w)
 	if !(to.v > from.v) {
 		return total{why: Stuck}
