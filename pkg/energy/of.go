@@ -119,6 +119,7 @@ func ranked(all []*device, w Window, class record.Device) [][]*device {
 
 // attempt takes the energy of a group of one source.
 func attempt(all, group []*device, w Window, class record.Device) energy {
+	group = draining(group, w)
 	e := sum(group, w)
 	if e.joules == nil {
 		read := func(d *device) bool { return sum([]*device{d}, w).joules != nil }
@@ -127,7 +128,7 @@ func attempt(all, group []*device, w Window, class record.Device) energy {
 		}
 		return energy{reasons: e.reasons}
 	}
-	e.source, e.whole = group[0].source, occupied(group, w) == 0
+	e.source, e.whole = group[0].source, occupied(group, w) == 0 && !group[0].inTurn()
 	for _, d := range group {
 		e.group = append(e.group, sensor{d.source, d.name})
 	}

@@ -56,3 +56,18 @@ func incomplete(kind string) string {
 	}
 	return DeviceMissing
 }
+
+// inTurn reports whether the device is one of those that a machine uses in turn and that are read only while it does: a battery.
+func (d *device) inTurn() bool { return d.kind() == "battery" }
+
+// draining is group without the batteries that nothing is told of in w, as another one drained; all of them where that is so of all.
+func draining(group []*device, w Window) []*device {
+	tells := func(d *device) bool {
+		e := sum([]*device{d}, w)
+		return e.joules != nil || len(e.reasons) > 0
+	}
+	if !group[0].inTurn() || !slices.ContainsFunc(group, tells) {
+		return group
+	}
+	return slices.DeleteFunc(slices.Clone(group), func(d *device) bool { return !tells(d) })
+}

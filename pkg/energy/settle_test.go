@@ -1,11 +1,13 @@
 package energy
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
 )
 
 // A package or GPU that is first read long after a run lacks in its energy all the same, however far behind its window that is; of
@@ -87,6 +89,41 @@ func TestSeveralMeters(t *testing.T) {
 		if c.want > 0 {
 			sensors := map[string]float64{"battery": 2, "nvml": 2}[c.source]
 			wantNear(t, c.source, r.MeanPower, c.want+1.2*max(sensors, 1))
+		}
+	}
+}
+
+// Batteries that drain one after the other are read one after the other: the one that drains is what the machine draws.
+func TestBatteriesInTurn(t *testing.T) {
+	read := func(device string, from, to int64, w float64) []record.Sample {
+		return every(1000*ms, from, to, "battery", device, powerAt(func(s float64) float64 { return w + s/1e6 }))
+	}
+	samples := slices.Concat(read("battery:BAT1", 0, 300_000*ms, 15), read("battery:BAT0", 301_000*ms, 600_000*ms, 16))
+	for _, c := range []struct {
+		from, to int64
+		want     float64
+		reasons  string
+	}{
+		{50_000 * ms, 150_000 * ms, 1500, PowerOnly},
+		{400_000 * ms, 500_000 * ms, 1600, PowerOnly},
+		{302_000 * ms, 402_000 * ms, 1600, PowerOnly},
+		{250_000 * ms, 350_000 * ms, 0, PartlyCovered}, // what was drawn while the two changed is not known
+		{700_000 * ms, 800_000 * ms, 0, NoSamples},
+	} {
+		run := okRun("1", record.CPU, c.from, c.to, 1)
+		j := NewJoiner()
+		j.Source = "battery"
+		if err := j.Add(run); err != nil {
+			t.Fatal(err)
+		}
+		for i := range samples {
+			j.Sample(&samples[i])
+		}
+		j.Finish()
+		if run.EnergyReasons != c.reasons || (run.EnergyJoules == nil) != (c.want == 0) {
+			t.Errorf("from %d s: saw %s J, %s, want %g J, %s", c.from/1000/ms, units.G4Ptr(run.EnergyJoules), run.EnergyReasons, c.want, c.reasons)
+		} else if c.want > 0 && math.Abs(float64(*run.EnergyJoules)-c.want) > 0.2 {
+			t.Errorf("from %d s: saw %v J, want %g", c.from/1000/ms, *run.EnergyJoules, c.want)
 		}
 	}
 }
