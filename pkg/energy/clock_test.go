@@ -209,3 +209,19 @@ func TestClockPulled(t *testing.T) {
 		}
 	}
 }
+
+// Two recorders of one host that began before and after its clock was set have timelines that differ: where a window lies is not
+// sure, and no bound can be told.
+func TestNoBoundBetweenTwoTimelines(t *testing.T) {
+	joules := func(s float64) float64 { return 20*s + 70*(max(0, s-30)-max(0, s-40)) } // by the wall clock
+	const ahead = 1000 * ms
+	first := every(100*ms, 0, 100_000*ms, "rapl", "cpu:0", counterAt(func(s float64) float64 { return joules(s + 1) }))
+	samples := slices.Concat(first, wallRows(100*ms, 0, 100_000*ms, func(int64) int64 { return ahead }),
+		wallRows(100*ms, 10_030*ms, 100_000*ms, func(int64) int64 { return 0 }))
+	run := okRun("1", record.CPU, 30_000*ms, 40_000*ms, 1)
+	joinAll(t, samples, run)
+	if run.EnergyErrorJoules != nil || !strings.Contains(run.EnergyReasons, ClockStep) || run.EnergyGrade == record.GradeB {
+		t.Errorf("saw %s ± %s J of 900, %s, %s, want no bound and clock_step", units.G4Ptr(run.EnergyJoules),
+			units.G4Ptr(run.EnergyErrorJoules), run.EnergyGrade, run.EnergyReasons)
+	}
+}

@@ -120,6 +120,9 @@ func (r *Result) doubt(reason string) {
 		return
 	}
 	r.Reasons = append(r.Reasons, reason)
+	if reason == ClockStep { // where the window lies among the samples is not sure, which no reading bounds
+		r.Error = nil
+	}
 	if r.Joules != nil {
 		r.Grade = GradeOf(r.Reasons)
 	}
