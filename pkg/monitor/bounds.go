@@ -9,8 +9,9 @@ import (
 
 // bounds adds up those of parts. Of a counter, what one part has too much at its edge the next has too little, so that the first
 // and the last of a row of parts count; those of power are of chance and independent; of averages all count. In parts in which power
-// did not change, nothing shows how far off it is, and it is taken to be as far off all the time as in the best of the others.
-// Power told in whole watts or tenths may be off to one side in all parts.
+// did not change, nothing shows how far off it is, and it is taken to be as far off all the time as in the best of the others, or by
+// half the step it is told in, at least half a watt, if that is less. Power told in whole watts or tenths may be off to one side in
+// all parts.
 type bounds struct {
 	first, latest *units.Joules
 	sum, squares  float64
@@ -18,14 +19,20 @@ type bounds struct {
 	least         *units.Watts  // of the bounds of the others, by their length
 	moving        time.Duration // of the others of power
 	finer         [2]bool       // than each of grains is some reading of power
+	latestW       float64       // power
+	step          units.Watts   // the least between two readings of power
 	none          bool          // a part has none
 }
 
 // grains are the steps that meters are told in, which package energy knows too.
 var grains = [...]units.Watts{1, 0.1}
 
-// step takes a reading of power in.
-func (b *bounds) step(v float64) {
+// told takes a reading of power in.
+func (b *bounds) told(v float64) {
+	if step := units.Watts(math.Abs(v - b.latestW)); step > 0 && b.latestW > 0 && (b.step == 0 || step < b.step) {
+		b.step = step
+	}
+	b.latestW = v
 	for i, grain := range grains {
 		steps := v / float64(grain)
 		b.finer[i] = b.finer[i] || math.Abs(steps-math.Round(steps)) > 1e-6
@@ -89,7 +96,7 @@ func (b *bounds) joules() *units.Joules {
 	}
 	sum := units.Joules(b.sum + max(math.Sqrt(b.squares), float64(b.rounded())))
 	if b.least != nil {
-		sum += b.least.For(b.calm)
+		sum += min(*b.least, max(b.step, grains[0])/2).For(b.calm)
 	}
 	return &sum
 }

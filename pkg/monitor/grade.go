@@ -149,7 +149,7 @@ func (d *graded) add(s *record.Sample) {
 		return
 	}
 	if d.method == Integrated {
-		d.step(v)
+		d.told(v)
 	}
 	d.read++
 	if changed {

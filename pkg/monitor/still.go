@@ -2,6 +2,7 @@ package monitor
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"github.com/banterhearts/bh/pkg/energy"
@@ -53,23 +54,29 @@ func (r *rises) halts(stood, read time.Duration) bool {
 	return stood > max(energy.MaxGap, periods*usual)
 }
 
-// calm watches for how long readings of power do not change. A sensor whose readings went up and down and which then repeats one of
-// them stands still; constant power is what it may be where the load went there in one step or by and by, or at a value that was
-// there again and again, as of a meter in whole watts or below a limit.
+// calm watches for how long readings of power do not change. A sensor whose readings went up and down and which shows one in the
+// midst of them to the end stands still; constant power is what it may be where the load went there in one step or by and by, at a
+// value that was there again and again, as of a meter in coarse steps, or at the edge of what was there, as at a limit or idle.
 type calm struct {
 	latest []moment // readings that differ from the one before
 	since  int64    // the value is the same
-	still  bool     // it stood still at some time
+	still  bool     // it stands still
 }
 
 const (
 	vicinity = 0.1                  // how far readings lie around one, by its power
 	mostly   = partReadings * 3 / 4 // of the latest readings
 	often    = partReadings / 4
+	kept     = 10 * partReadings // readings of which it is known what is at their edges, a fifth of them at each
+	edges    = 5
+
+	coarse      = 0.003 // of the power is a step that noise may just not cross any more, and so is
+	coarseWatts = 1
 )
 
 // add takes a reading in, and the one before it.
 func (c *calm) add(before, now moment, apart bool) {
+	c.still = c.still && now.value == before.value
 	switch {
 	case apart:
 		c.latest, c.since = c.latest[:0], now.ts
@@ -77,7 +84,7 @@ func (c *calm) add(before, now moment, apart bool) {
 		c.still = c.still || c.stands(now)
 		return
 	}
-	if c.since = now.ts; len(c.latest) == partReadings {
+	if c.since = now.ts; len(c.latest) == kept {
 		c.latest = append(c.latest[:0], c.latest[1:]...)
 	}
 	c.latest = append(c.latest, now)
@@ -89,23 +96,46 @@ func (c *calm) stands(now moment) bool {
 	if stood <= partLength || len(c.latest) < partReadings {
 		return false
 	}
-	changing := time.Duration(c.since - c.latest[0].ts) // the readings before
-	return stood > changing && c.wavers(now.value)
+	latest := c.latest[len(c.latest)-partReadings:]
+	changing := time.Duration(c.since - latest[0].ts) // the readings before
+	return stood > changing && wavers(latest, now.value) && c.amid(now.value)
 }
 
-// wavers reports whether the readings before went up and down around a value, without keeping to it.
-func (c *calm) wavers(value float64) bool {
+// wavers reports whether readings went up and down around a value, without keeping to it.
+func wavers(latest []moment, value float64) bool {
 	around, turns, same := 0, 0, 0
-	for i, m := range c.latest {
-		if math.Abs(m.value-value) <= vicinity*value {
+	for i, m := range latest {
+		if closeTo(m.value, value) {
 			around++
 		}
 		if m.value == value {
 			same++
 		}
-		if i > 1 && (m.value > c.latest[i-1].value) != (c.latest[i-1].value > c.latest[i-2].value) {
+		if i > 1 && (m.value > latest[i-1].value) != (latest[i-1].value > latest[i-2].value) {
 			turns++
 		}
 	}
 	return around >= mostly && turns >= often && same < often
+}
+
+func closeTo(v, value float64) bool { return math.Abs(v-value) <= vicinity*value }
+
+// amid reports whether the value is one in fine steps, with enough of those around it below and above.
+func (c *calm) amid(value float64) bool {
+	var around []float64
+	for _, m := range c.latest {
+		if closeTo(m.value, value) {
+			around = append(around, m.value)
+		}
+	}
+	slices.Sort(around)
+	step := math.Inf(1)
+	for i := 1; i < len(around); i++ {
+		if apart := around[i] - around[i-1]; apart > 0 {
+			step = min(step, apart)
+		}
+	}
+	least := len(around) / edges
+	const rounding = 1 - 1e-6
+	return step < rounding*min(coarseWatts, coarse*value) && around[least] < value && value < around[len(around)-1-least]
 }

@@ -107,17 +107,29 @@ func TestResetInAPause(t *testing.T) {
 	}
 }
 
-// Readings that always changed and then repeat one value of theirs are of a sensor that stands still; a meter in whole watts
-// at constant power is none, nor one whose load went, and its bound counts what is below a watt.
+// Readings that always changed and then to the end repeat one value in the midst of theirs are of a sensor that stands still; a meter
+// in coarse steps at constant power is none, nor one whose load went or met a limit, and its bound counts what is below a watt.
 func TestMeterThatStandsStill(t *testing.T) {
 	noise := func(at float64) float64 { return math.Sin(1e5 * at) }
+	rest := func(before func(float64) float64, watts float64) func(float64) float64 {
+		return func(at float64) float64 {
+			if at < 20 {
+				return before(at)
+			}
+			return watts
+		}
+	}
 	for name, c := range map[string]struct {
 		watts func(float64) float64
 		still bool
 	}{
 		"stops":                  {func(at float64) float64 { return 300 + 8*noise(min(at, 20)) }, true},
-		"stops for a while":      {func(at float64) float64 { return 300 + 8*noise(at-min(max(at-20, 0), 300)) }, true},
-		"whole watts that stop":  {func(at float64) float64 { return math.Round(300 + 8*noise(min(at, 20))) }, true},
+		"stops, goes on, stops":  {func(at float64) float64 { return 300 + 8*noise(max(min(at, 20), min(at-300, 50.3))) }, true},
+		"lives after all":        {func(at float64) float64 { return 300 + 8*noise(at-min(max(at-20, 0), 300)) }, false},
+		"whole watts at rest":    {func(at float64) float64 { return math.Round(300 + 8*noise(min(at, 20))) }, false},
+		"25 mW steps at rest":    {func(at float64) float64 { return math.Round(40*(5+noise(min(at, 20))/8)) / 40 }, false},
+		"at a limit":             {rest(func(at float64) float64 { return 290 + 10*noise(at) }, 299), false},
+		"idle":                   {rest(func(at float64) float64 { return 25.4 + noise(at)/2 }, 24.96), false},
 		"whole watts":            {func(at float64) float64 { return math.Round(300.3 + 0.6*noise(min(at, 20))) }, false},
 		"whole watts, then idle": {func(at float64) float64 { return math.Round(60 + max(20-at, 0)*(12+0.4*noise(at))) }, false},
 		"below a limit":          {func(at float64) float64 { return min(400, 398+8*noise(at)+max(0, at-20)) }, false},
@@ -131,7 +143,7 @@ func TestMeterThatStandsStill(t *testing.T) {
 			s.PowerW = units.Ptr(units.Watts(c.watts(at)))
 		})
 		still := slices.Contains(d.Grade.Reasons, energy.Unchanged)
-		if still != c.still || still != (d.ErrorJ == nil) || still && d.Grade.Grade != record.GradeC || !still && *d.ErrorJ < 400*0.04 {
+		if still != c.still || still != (d.ErrorJ == nil) || still && d.Grade.Grade != record.GradeC || !still && *d.ErrorJ < min(16, 5e-3**d.EnergyJ) {
 			t.Errorf("%s: saw %s J ± %s, %v, want it to stand still: %t", name, units.G4Ptr(d.EnergyJ), units.G4Ptr(d.ErrorJ), d.Grade, c.still)
 		}
 	}
@@ -146,5 +158,15 @@ func TestWholeWattsAreOffToOneSide(t *testing.T) {
 		if off := share * length.Seconds(); d.ErrorJ == nil || float64(*d.ErrorJ) < off || float64(*d.ErrorJ) > 2*off || d.Grade.Grade != record.GradeB {
 			t.Errorf("%v: saw ± %s J, %v, want at least %.0f", length, units.G4Ptr(d.ErrorJ), d.Grade, off)
 		}
+	}
+}
+
+// Rounding takes half a step to one side at most, however far off readings were while power moved.
+func TestCoarseStepsAtRest(t *testing.T) {
+	d, _ := gradedAs("ipmi", "system", time.Second, time.Hour, func(s *record.Sample, at float64) {
+		s.PowerW = units.Ptr(units.Watts(math.Round(20+min(max(300-at, 0), 1)*(1+1.5*math.Sin(1e5*at))) * 10))
+	})
+	if d.ErrorJ == nil || *d.ErrorJ < 5*3300 || *d.ErrorJ > 5*3300+2000 || d.Grade.Grade != record.GradeB {
+		t.Errorf("saw %s J ± %s, %v, want half of 10 W for most of an hour", units.G4Ptr(d.EnergyJ), units.G4Ptr(d.ErrorJ), d.Grade)
 	}
 }
