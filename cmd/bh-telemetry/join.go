@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -117,7 +116,7 @@ func (o *joinOptions) clocks(hostAs, ahead []string) error {
 
 // translate moves the samples of other hosts to the runs' hosts and their clocks. What the recorder of another host says of
 // itself, as where its clock stands, is of that host alone.
-func (o *joinOptions) translate(in iter.Seq2[*record.Sample, error]) iter.Seq2[*record.Sample, error] {
+func (o *joinOptions) translate(in readings) readings {
 	return func(yield func(*record.Sample, error) bool) {
 		for s, err := range in {
 			if err == nil {
@@ -140,41 +139,65 @@ func (o *joinOptions) translate(in iter.Seq2[*record.Sample, error]) iter.Seq2[*
 // join reads all runs, streams the samples past them and writes the runs.
 func join(ctx context.Context, opt joinOptions, args []string) error {
 	var runs []*record.Run
-	joiner := energy.NewJoiner()
-	joiner.Source = opt.Source
 	scanned, err := store.Scan(ctx, opt.Runs, store.Handlers{Run: func(r *record.Run) error {
 		runs = append(runs, r)
-		return joiner.Add(r)
+		return nil
 	}})
 	if err != nil {
 		return err
 	}
-	partial := []error{scanned.Err()}
-	inputs := scanned.Files
-	recordings := make([]iter.Seq2[*record.Sample, error], len(opt.Samples))
-	summaries := make([]store.Summary, len(opt.Samples))
-	for i, path := range opt.Samples {
-		recordings[i] = opt.translate(samplesOf(ctx, store.Input{Paths: []string{path}, Stdin: opt.Runs.Stdin}, &summaries[i]))
+	measured, err := opt.measure(ctx, runs, opt.Samples, atOnce)
+	if err == nil && measured.Disordered > 0 && len(measured.files) > len(opt.Samples) && readAgain(measured.files) {
+		measured, err = opt.measure(ctx, runs, measured.files, inTime)
 	}
-	for s, err := range energy.Merge(recordings...) {
-		if err != nil {
-			return err
-		}
-		joiner.Sample(s)
+	if err != nil {
+		return err
 	}
-	for _, sum := range summaries {
-		partial = append(partial, sum.Err())
-		inputs = append(inputs, sum.Files...)
-	}
-	partial = append(partial, shortfall(joiner.Finish(), runs), opt.strangers(runs))
+	partial := []error{scanned.Err(), measured.incomplete, shortfall(measured.Summary, runs), opt.strangers(runs)}
+	inputs := slices.Concat(scanned.Files, measured.files)
 	if err := write(opt.Output, runs, inputs, args); err != nil {
 		return err
 	}
 	return cli.Partial(errors.Join(partial...))
 }
 
+// measured is what samples gave to runs.
+type measured struct {
+	energy.Summary
+	files      []string // that samples were read from
+	incomplete error    // what of them could not be read
+}
+
+// measure streams the samples of the recordings in paths past the runs. How a recording is opened is as as says.
+func (o *joinOptions) measure(ctx context.Context, runs []*record.Run, paths []string, as func(readings) readings) (measured, error) {
+	joiner := energy.NewJoiner()
+	joiner.Source = o.Source
+	for _, r := range runs {
+		if err := joiner.Add(r); err != nil {
+			return measured{}, err
+		}
+	}
+	recordings := make([]readings, len(paths))
+	scanned := make([]store.Summary, len(paths))
+	for i, path := range paths {
+		recordings[i] = as(o.translate(samplesOf(ctx, store.Input{Paths: []string{path}, Stdin: o.Runs.Stdin}, &scanned[i])))
+	}
+	for s, err := range energy.Merge(recordings...) {
+		if err != nil {
+			return measured{}, err
+		}
+		joiner.Sample(s)
+	}
+	out := measured{Summary: joiner.Finish()}
+	for _, sum := range scanned {
+		out.files = append(out.files, sum.Files...)
+		out.incomplete = errors.Join(out.incomplete, sum.Err())
+	}
+	return out, nil
+}
+
 // samplesOf reads the samples of in as they are asked for; sum is complete when the sequence has ended.
-func samplesOf(ctx context.Context, in store.Input, sum *store.Summary) iter.Seq2[*record.Sample, error] {
+func samplesOf(ctx context.Context, in store.Input, sum *store.Summary) readings {
 	return func(yield func(*record.Sample, error) bool) {
 		enough := errors.New("enough")
 		var err error

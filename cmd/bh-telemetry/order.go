@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
+	"os"
 	"slices"
 
 	"github.com/banterhearts/bh/pkg/cli"
@@ -87,4 +89,45 @@ func extents(ctx context.Context, in store.Input) ([]extent, error) {
 		return nil
 	}})
 	return out, err
+}
+
+// readings is the samples of a recording as they are read; each time from the beginning, where that can be.
+type readings = iter.Seq2[*record.Sample, error]
+
+// atOnce opens a recording when it is asked for its first sample, and reads it once.
+func atOnce(in readings) readings { return in }
+
+// inTime looks up the first sample of a recording and opens it again only when that one was taken, so that of many files, which
+// follow each other in time in whatever order they are named, few are open at a time.
+func inTime(in readings) readings {
+	return func(yield func(*record.Sample, error) bool) {
+		var first *record.Sample
+		for s, err := range in {
+			if err == nil {
+				first = s
+			}
+			break
+		}
+		if first != nil && !yield(first, nil) {
+			return
+		}
+		taken := first != nil
+		for s, err := range in {
+			if taken {
+				taken = false
+				continue
+			}
+			if !yield(s, err) {
+				return
+			}
+		}
+	}
+}
+
+// readAgain reports whether all that was read can be read once more: a pipe cannot.
+func readAgain(files []string) bool {
+	return !slices.ContainsFunc(files, func(file string) bool {
+		info, err := os.Stat(file)
+		return err != nil || !info.Mode().IsRegular()
+	})
 }
