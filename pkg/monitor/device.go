@@ -150,6 +150,7 @@ func (d *device) add(s *record.Sample, idle bool, restarts int, rests rests) {
 	if s.PowerW != nil {
 		now := moment{s.TSUnixNS, float64(*s.PowerW)}
 		d.renewed.add(now)
+		d.counter.rises.power(now, d.renewed.period())
 		d.power.add(now, idle, again, rests, d.renewed.period())
 	}
 	if s.PowerAvgW != nil {

@@ -172,5 +172,5 @@ func (m *meter) unbelieved() string {
 
 // halted reports whether a counter stood still for a while although it was read: it is believed where there is nothing else.
 func (m *meter) halted() bool {
-	return m.method == Counter && m.all.joules > 0 && m.rises.halts(m.rises.longest, m.read)
+	return m.method == Counter && m.all.joules > 0 && m.rises.halts(m.rises.stood(), m.read)
 }

@@ -13,7 +13,11 @@ import (
 type rises struct {
 	n       int64
 	since   int64         // it shows its value
-	longest time.Duration // that it showed one
+	latest  int64         // reading
+	longest time.Duration // that it showed one, but for where power beside it was 0
+	beside  mean          // power beside while it shows its value
+	next    mean          // power beside, which is of that time if the counter does not rise next
+	most    float64       // power beside at all
 	from    moment        // an update of it, at least a second before the next one here
 	begun   bool          // there is one
 	leapt   bool          // it rose by more than any device draws
@@ -32,9 +36,29 @@ func (r *rises) add(before, now moment, apart bool) {
 		r.leap(now)
 	}
 	if apart || now.value != before.value {
-		r.since = now.ts
+		r.longest, r.since, r.beside = r.stood(), now.ts, mean{}
+	} else {
+		r.beside = mean{r.beside.sum + r.next.sum, r.beside.n + r.next.n}
 	}
-	r.longest = max(r.longest, time.Duration(now.ts-r.since))
+	r.latest, r.next = now.ts, mean{}
+}
+
+// power takes a reading of power beside the counter in, which is so old at most: older than the counter's value it tells nothing.
+func (r *rises) power(now moment, age int64) {
+	if r.most = max(r.most, now.value); now.ts-age >= r.since {
+		r.next = mean{now.value, 1}
+	}
+}
+
+// nothing is the share of the most power beside a counter up to which it has nothing to count.
+const nothing = 0.01
+
+// stood is how long it showed one value at most, where it had something to count as far as is known.
+func (r *rises) stood() time.Duration {
+	if r.beside.n > 0 && r.beside.sum <= nothing*r.most*float64(r.beside.n) {
+		return r.longest
+	}
+	return max(r.longest, time.Duration(r.latest-r.since))
 }
 
 // leap takes in what the counter has risen by at an update. Within a second nobody knows when exactly its updates are.
@@ -50,7 +74,7 @@ func (r *rises) leap(now moment) {
 
 // halts reports whether a counter that stood so long did so for much longer than between two updates, in the time that it was read.
 func (r *rises) halts(stood, read time.Duration) bool {
-	usual := (read - r.longest) / time.Duration(max(r.n, 1))
+	usual := (read - r.stood()) / time.Duration(max(r.n, 1))
 	return stood > max(energy.MaxGap, periods*usual)
 }
 

@@ -170,3 +170,26 @@ func TestCoarseStepsAtRest(t *testing.T) {
 		t.Errorf("saw %s J ± %s, %v, want half of 10 W for most of an hour", units.G4Ptr(d.EnergyJ), units.G4Ptr(d.ErrorJ), d.Grade)
 	}
 }
+
+// A counter that rests while power beside it is 0 has nothing to count, and is right, however late power shows it.
+func TestCounterRestsWithoutPower(t *testing.T) {
+	for _, rest := range []float64{1.5, 5, 30} {
+		watts := func(at float64) float64 {
+			if math.Mod(at, 60) >= 60-rest {
+				return 0
+			}
+			return 65 + 25*math.Sin(9*at)
+		}
+		joules, until := 0.0, 0.0
+		d, _ := gradedAs("hwmon", "gpu:0", 100*time.Millisecond, 5*time.Minute, func(s *record.Sample, at float64) {
+			for ; until+1e-3 <= at; until += 1e-3 {
+				joules += watts(until) * 1e-3
+			}
+			s.EnergyCounterJoules = units.Ptr(units.Joules(math.Round(1e6*joules) / 1e6))
+			s.PowerW, s.PowerUpdateNS = units.Ptr(units.Watts(watts(math.Floor(at)))), units.Ptr(int64(time.Second))
+		})
+		if d.Method != Counter || slices.Contains(d.Grade.Reasons, energy.Stuck) || math.Abs(float64(*d.EnergyJ)-joules) > 1 {
+			t.Errorf("%v s: saw %s J by %s, %v, want %.1f J by the counter", rest, units.G4Ptr(d.EnergyJ), d.Method, d.Grade, joules)
+		}
+	}
+}
