@@ -186,3 +186,27 @@ func TestTooFewUpdatesForABound(t *testing.T) {
 		}
 	}
 }
+
+// A meter may have a rack behind it, or a hall; a processor does not draw what one does.
+func TestMostPower(t *testing.T) {
+	for _, c := range []struct {
+		source, device string
+		watts          float64
+		reasons        string
+	}{
+		{"meter", "meter:rack", 25e3, PowerOnly},
+		{"meter", "meter:hall", 120e6, PowerOnly},
+		{"meter", "meter:broken", 2e9, Implausible},
+		{"ipmi", "system", 25e3, PowerOnly},
+		{"rapl", "cpu:0", 25e3, Implausible},
+		{"nvml", "gpu:0", 25e3, Implausible},
+		{"battery", "battery:BAT0", 25e3, Implausible},
+	} {
+		w := window(record.CPU, 20_000*ms, 120_000*ms)
+		w.Source = c.source
+		r := Of(every(1000*ms, 0, 200_000*ms, c.source, c.device, powerAt(func(s float64) float64 { return c.watts * (1 + s/1e6) })), w)
+		if saw := strings.Join(r.Reasons, ","); saw != c.reasons || (r.Joules == nil) != (c.reasons == Implausible) {
+			t.Errorf("%s of %g W: saw %s J, %s, want %s", c.device, c.watts, units.G4Ptr(r.Joules), saw, c.reasons)
+		}
+	}
+}

@@ -30,7 +30,7 @@ const (
 	MaxMissing = 0.05
 	// MaxBound is how large the error bound may be, relative to the energy, for a grade better than C.
 	MaxBound = 0.05
-	// MaxPower is more than any processor package or GPU draws, and than a rack's power supply gives.
+	// MaxPower is more than any processor package or GPU draws.
 	MaxPower units.Watts = 20_000
 	// MaxGap is the longest gap between two readings that is accepted without asking how long the window is.
 	MaxGap = time.Second
@@ -50,7 +50,7 @@ const (
 	PowerAveraged = "power_averaged"      // only moving averages of power, which could not be taken apart for this window
 	CounterReset  = "counter_reset"       // the counter fell inside the window, so power was integrated instead
 	Stuck         = "stuck"               // the counter did not rise in the window, or power was 0 all the time: the sensor is not working
-	Implausible   = "implausible"         // more than MaxPower: the readings cannot be of this device
+	Implausible   = "implausible"         // more than MostPower: the readings cannot be of this device
 	Disagree      = "disagree"            // counter and integrated power differ by more than MaxDisagreement
 	Contradict    = "contradict"          // counter and integrated power differ by more than MaxContradiction beyond their bounds: one of them is wrong
 	Unchanged     = "unchanged"           // all readings of power in the window are the same, as those of a sensor that stands still are

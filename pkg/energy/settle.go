@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/banterhearts/bh/pkg/record"
+	"github.com/banterhearts/bh/pkg/units"
 )
 
 // findings is the energies of a window by all sources that cover it, those believed first first; where none does, one without
@@ -48,6 +49,14 @@ func (h history) lacks(e energy) bool {
 
 // entire are the kinds of device each of which measures all of a machine or of what hangs behind it, so that two measure the same.
 var entire = []string{"meter", "system"}
+
+// MostPower is more than a device draws: a part of a machine, or what hangs behind a meter, which may be a rack or a hall of them.
+func MostPower(name string) units.Watts {
+	if slices.Contains(entire, sensor{device: name}.kind()) {
+		return record.MaxMeterPower
+	}
+	return MaxPower
+}
 
 // incomplete is why there is no energy of devices of a kind of which there are more.
 func incomplete(kind string) string {

@@ -154,12 +154,12 @@ func counted(d *device, w Window) total {
 		t.gap = true
 		t = t.blind()
 	}
-	return t.plausible(w)
+	return t.plausible(d, w)
 }
 
-// plausible drops an energy that no device draws.
-func (t total) plausible(w Window) total {
-	if t.v > float64(MaxPower.For(w.Length())) {
+// plausible drops an energy that d cannot draw.
+func (t total) plausible(d *device, w Window) total {
+	if t.v > float64(MostPower(d.name).For(w.Length())) {
 		return total{why: Implausible}
 	}
 	return t
@@ -190,7 +190,7 @@ func sampled(d *device, w Window) total {
 	t.late = s.delayed(w, d.power.spacing(d.powerPeriod))
 	t.vague = !t.still && vague(d.power, d.powerPeriod)
 	t.few = t.few || t.vague
-	return t.blind().plausible(w)
+	return t.blind().plausible(d, w)
 }
 
 // averaged is the energy of a device by its moving averages.
@@ -203,7 +203,7 @@ func averaged(d *device, w Window) total {
 	if d.box == 0 { // over which time nobody tells, so that nothing bounds what was before
 		t.integral = integral{v: d.average.integral(w, c), bound: math.Inf(1), inside: c.inside}
 		t.averaged, t.few = true, c.inside < MinSamples
-		return t.plausible(w)
+		return t.plausible(d, w)
 	}
 	rough, whole := smeared(d.average, w, c, d.box, d.powerPeriod)
 	if t.integral, ok = averages(d.average, w, d.box, d.powerPeriod); !ok || !whole || t.bound > MaxBound*t.v {
@@ -216,5 +216,5 @@ func averaged(d *device, w Window) total {
 	// the energy of the rest of a window: of ten boxes that is 3%.
 	t.averaged = t.averaged || w.Length() < MinSamples*time.Duration(d.box)
 	t.few = t.inside < MinSamples
-	return t.blind().plausible(w)
+	return t.blind().plausible(d, w)
 }

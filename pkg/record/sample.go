@@ -20,6 +20,9 @@ const (
 	EventIdleEnd   = "idle_end"
 )
 
+// MaxMeterPower is more than any meter has behind it, a whole data hall included: 1 GW. What is above it is a bad reading.
+const MaxMeterPower units.Watts = 1e9
+
 // DeviceProcesses is the device of the rows that sum up the process trees that are measured.
 const DeviceProcesses = "processes"
 

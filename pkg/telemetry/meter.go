@@ -18,9 +18,6 @@ const meterName = "meter"
 // DefaultMeterInterval is how often an external meter is read that Options.MeterInterval says nothing of.
 const DefaultMeterInterval = time.Second
 
-// MaxMeterPower is more than any meter has behind it, a whole data hall included: 1 GW. What is above it is a bad reading.
-const MaxMeterPower units.Watts = 1e9
-
 // meterPatience is how long an external meter may give nothing: it is then told of as hanging, and begun again.
 const meterPatience = 10 * time.Second
 
@@ -169,7 +166,7 @@ func parseWatts(text string) (units.Watts, error) {
 }
 
 // meterCanSay reports whether a reading can be a power, as meterRange has it in words.
-func meterCanSay(w units.Watts) bool { return w >= 0 && w <= MaxMeterPower }
+func meterCanSay(w units.Watts) bool { return w >= 0 && w <= record.MaxMeterPower }
 
 const meterRange = "from 0 to 1e9 (1 GW)"
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/banterhearts/bh/pkg/record"
 )
 
 func TestParseWatts(t *testing.T) {
@@ -30,7 +32,7 @@ func FuzzParseWatts(f *testing.F) {
 	f.Add("12.5 W")
 	f.Add("1e999kW")
 	f.Fuzz(func(t *testing.T, text string) {
-		if got, err := parseWatts(text); err == nil && !(got >= 0 && got <= MaxMeterPower) {
+		if got, err := parseWatts(text); err == nil && !(got >= 0 && got <= record.MaxMeterPower) {
 			t.Errorf("%q: saw %v", text, got)
 		}
 	})
