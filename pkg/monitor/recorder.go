@@ -62,20 +62,26 @@ func (r *recorder) add(s *record.Sample) {
 		r.late.add(time.Duration(*s.LateNS))
 		r.lateNow = s.LateNS
 	}
+	if r.again(s) {
+		r.restarts++
+	}
 	if s.SweepNS != nil {
 		r.took.add(time.Duration(*s.SweepNS))
 		r.tookSum += time.Duration(*s.SweepNS)
 		r.tookNow = s.SweepNS
-	}
-	if r.wakeupsBefore != nil && s.Wakeups != nil && *s.Wakeups < *r.wakeupsBefore ||
-		r.cpuBefore != nil && s.CPUTimeNS != nil && *s.CPUTimeNS < *r.cpuBefore {
-		r.restarts++
 	}
 	r.cpu += time.Duration(rise(&r.cpuBefore, s.CPUTimeNS))
 	r.wakeups += rise(&r.wakeupsBefore, s.Wakeups)
 	r.clock(s)
 	r.last = s.TSUnixNS
 }
+
+// again reports whether a row is the first of another recording: no sweep lies before it, and what it counts begins anew.
+func (r *recorder) again(s *record.Sample) bool {
+	return r.tookNow != nil && s.SweepNS == nil || fell(r.wakeupsBefore, s.Wakeups) || fell(r.cpuBefore, s.CPUTimeNS)
+}
+
+func fell(before, now *int64) bool { return before != nil && now != nil && *now < *before }
 
 // clock takes in where the wall clock stood, before the row is the last.
 func (r *recorder) clock(s *record.Sample) {
