@@ -8,10 +8,10 @@ import (
 )
 
 // bounds adds up those of parts. Of a counter, what one part has too much at its edge the next has too little, so that the first
-// and the last of a row of parts count; those of power are of chance and independent; of averages all count. In parts in which power
-// did not change, nothing shows how far off it is, and it is taken to be as far off all the time as in the best of the others, or by
-// half the step it is told in, at least half a watt, if that is less. Power told in whole watts or tenths may be off to one side in
-// all parts.
+// and the last of a row of parts count; those of power are of chance and independent; of averages both are so, as the edges of a part
+// are one span of many. In parts in which power did not change, nothing shows how far off it is, and it is taken to be as far off all
+// the time as in the best of the others, or by half the step it is told in, at least half a watt, if that is less. Power told in
+// whole watts or tenths may be off to one side in all parts.
 type bounds struct {
 	first, latest *units.Joules
 	sum, squares  float64
@@ -70,13 +70,15 @@ func (b *bounds) power(j *units.Joules, length time.Duration, chance bool) {
 	if off := j.Over(length); b.least == nil || off < *b.least {
 		b.least = &off
 	}
-	switch {
-	case chance:
+	if chance {
 		b.moving += length
 		b.squares += float64(*j * *j)
-	default:
-		b.sum += float64(*j)
+		return
 	}
+	if b.latest != nil {
+		b.squares += float64(*b.latest * *b.latest)
+	}
+	b.count(j)
 }
 
 // close ends a row of parts.
