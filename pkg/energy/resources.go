@@ -42,7 +42,7 @@ func peak(group []*device, w Window, mean *units.Watts) *units.Watts {
 	readings := make([]series, len(group))
 	for i, d := range group {
 		readings[i] = d.readings()
-		if c, ok := readings[i].cover(w, 0); !ok || c.inside == 0 {
+		if !readings[i].nearly(w, d.powerPeriod) {
 			return nil
 		}
 	}
@@ -50,7 +50,7 @@ func peak(group []*device, w Window, mean *units.Watts) *units.Watts {
 	for _, p := range readings[0].within(w.Start, w.End) {
 		sum := p.v
 		for _, other := range readings[1:] {
-			sum += other.at(p.ts)
+			sum += other.at(min(p.ts, other[len(other)-1].ts))
 		}
 		highest = max(highest, sum)
 	}
@@ -58,6 +58,19 @@ func peak(group []*device, w Window, mean *units.Watts) *units.Watts {
 		highest = max(highest, float64(*mean))
 	}
 	return units.Ptr(units.Watts(highest))
+}
+
+// nearly reports whether readings cover w with one inside, its end but for the time between two of them, told or usual, or half as
+// much more, as one of a counter stands in the middle of its time: right after a run the next one is not there yet.
+func (s series) nearly(w Window, period int64) bool {
+	if len(s) == 0 {
+		return false
+	}
+	if last := s[len(s)-1].ts; last > w.Start && last < w.End && w.End-last <= max(period, s.usual()*3/2) {
+		w.End = last
+	}
+	c, ok := s.cover(w, 0)
+	return ok && c.inside > 0
 }
 
 // readings is the power of the device over time.

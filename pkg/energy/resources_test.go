@@ -90,6 +90,37 @@ func TestPeakIsNotBelowMean(t *testing.T) {
 	wantNear(t, "peak", r.Peak, 104)
 }
 
+// Right after a run readings of power and steps of a counter end before its window does. Of several devices the highest sum is taken,
+// where one was read for longer than the other; and where none was read for long before the end, nothing is known.
+func TestPeakRightAfterARun(t *testing.T) {
+	counter := counterAt(func(s float64) float64 { return 104 * s })
+	watts := powerAt(func(s float64) float64 { return 120 + s })
+	edges := []record.Sample{reading("rapl", "cpu:0", 10_000*ms, counter), reading("rapl", "cpu:0", 12_000*ms, counter)}
+	second := append(every(100*ms, 80*ms, 11_900*ms, "rapl", "cpu:1", both(counter, watts)), reading("rapl", "cpu:1", 12_000*ms, counter))
+	for _, c := range []struct {
+		name  string
+		until int64
+		set   func(*record.Sample)
+		more  []record.Sample
+		want  float64
+	}{
+		{"a counter", 11_990 * ms, counter, nil, 104},
+		{"power beside a counter", 11_950 * ms, both(counter, watts), nil, 131.93},
+		{"power that ends long before", 11_000 * ms, both(counter, watts), every(100*ms, 11_030*ms, 11_950*ms, "rapl", "cpu:0", counter), 0},
+		{"two packages", 11_950 * ms, both(counter, watts), second, 131.93 + 131.88},
+	} {
+		r := Of(slices.Concat(every(100*ms, 30*ms, c.until, "rapl", "cpu:0", c.set), edges, c.more), window(record.CPU, 10_000*ms, 12_000*ms))
+		switch {
+		case r.MeanPower == nil:
+			t.Errorf("%s: saw no mean, %v", c.name, r.Reasons)
+		case c.want == 0 && r.Peak != nil:
+			t.Errorf("%s: saw a peak of %v W, want none", c.name, *r.Peak)
+		case c.want > 0:
+			wantNear(t, c.name, r.Peak, c.want)
+		}
+	}
+}
+
 // What runs between the iterations of a window is not theirs: energy is shared out by time.
 func TestPauses(t *testing.T) {
 	samples := every(50*ms, 0, 3000*ms, "rapl", "cpu:0", counterAt(func(s float64) float64 { return 40 * s }))
