@@ -33,3 +33,37 @@ func TestBoundOfAveragesShrinks(t *testing.T) {
 		t.Errorf("saw a bound of %.3f%% of a minute, of %.3f%% of half an hour, want less", 100*short, 100*long)
 	}
 }
+
+// Averages over more than the time that is marked have some of the work and some of the idleness in them: they count for neither, and
+// how far off what is left is nobody knows.
+func TestAveragesOverShortMarks(t *testing.T) {
+	m, g := New(), NewGrader()
+	add := func(s record.Sample) {
+		m.Add(s)
+		g.Add(&s)
+	}
+	const work, rest = 5, 0.9 // s, of 90 W and of 12 W
+	set := average(func(s float64) float64 {
+		turns := math.Floor(s / (work + rest))
+		return turns*(90*work+12*rest) + 90*min(s-turns*(work+rest), work) + 12*max(s-turns*(work+rest)-work, 0)
+	})
+	for i := range 1770 {
+		now := time.Duration(i) * 100 * time.Millisecond
+		switch i % 59 {
+		case 50:
+			add(own(now, record.EventIdleBegin))
+		case 0:
+			if i > 0 {
+				add(own(now, record.EventIdleEnd))
+			}
+		}
+		s := at(now+time.Microsecond, "nvml", "gpu:0")
+		set(&s, now.Seconds()+1e-6)
+		add(s)
+	}
+	d := Summarize(m, g).Devices[0]
+	if d.MeanW == nil || math.Abs(float64(*d.MeanW)-90) > 1 || d.EnergyS > 130 || d.ErrorJ != nil || d.Grade.Grade != record.GradeC || d.IdleW != nil {
+		t.Errorf("saw %s W over %v s ± %s, %v, %s W idle, want 90 W, no bound", units.G4Ptr(d.MeanW), d.EnergyS, units.G4Ptr(d.ErrorJ), d.Grade,
+			units.G4Ptr(d.IdleW))
+	}
+}

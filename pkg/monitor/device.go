@@ -52,7 +52,7 @@ type Device struct {
 	restful string       // why there is no idle power
 	fell    bool         // the counter was set back
 	late    units.Joules // what power may be off by at marks, beyond its bound
-	stands  string       // why the sensor is not known to have worked all the time
+	stands  string       // why what was drawn is not known all the time
 }
 
 // Method is how energy was found.
@@ -327,6 +327,9 @@ func (f *Device) energy(m *meter, rests rests) {
 	if len(rests) > 0 && !m.worked { // the recording ended before there was anything but idleness
 		f.Integrated, f.PeakW = nil, nil
 		return
+	}
+	if m.mixed() {
+		f.stands = cmp.Or(f.stands, energy.Gap)
 	}
 	part := m.unmarked()
 	if part.time <= 0 {

@@ -1,6 +1,7 @@
 package monitor
 
 import (
+	"slices"
 	"time"
 
 	"github.com/banterhearts/bh/pkg/energy"
@@ -40,6 +41,10 @@ func (v view) off(mark int64) time.Duration {
 // show notes since when at the earliest a counter shows what it does now, and returns what that was at the reading before.
 func (m *meter) show(before, now moment, fresh bool, span int64) (was int64) {
 	was = m.shown
+	if m.method == Averaged { // of which a part is old also where it is new
+		m.shown = now.ts - span
+		return was
+	}
 	switch {
 	case fresh:
 		m.shown = 0
@@ -133,6 +138,11 @@ func (m *meter) idly() (sum stretch) {
 		sum.add(m.idleness(&m.rests[i]))
 	}
 	return sum
+}
+
+// mixed reports whether averages lie around a stretch of which idle power is not known: how much of them is the stretch's is not either.
+func (m *meter) mixed() bool {
+	return m.method == Averaged && slices.ContainsFunc(m.rests, func(r resting) bool { return r.touched.time > 0 && m.idleW(&r) == nil })
 }
 
 // unmarked is the energy of the time that is not marked idle: what was metered less what the stretches that are marked drew. What
