@@ -84,7 +84,8 @@ func (r *rises) halts(stood, read time.Duration) bool {
 type calm struct {
 	latest []moment // readings that differ from the one before
 	since  int64    // the value is the same
-	still  bool     // it stands still
+	asked  bool     // whether it stands still, which the readings before tell once and for all
+	still  bool     // it does
 }
 
 const (
@@ -103,26 +104,29 @@ func (c *calm) add(before, now moment, apart bool) {
 	c.still = c.still && now.value == before.value
 	switch {
 	case apart:
-		c.latest, c.since = c.latest[:0], now.ts
+		c.latest = c.latest[:0]
 	case now.value == before.value:
-		c.still = c.still || c.stands(now)
+		c.ask(now)
 		return
 	}
-	if c.since = now.ts; len(c.latest) == kept {
+	if c.since, c.asked = now.ts, false; len(c.latest) == kept {
 		c.latest = append(c.latest[:0], c.latest[1:]...)
 	}
 	c.latest = append(c.latest, now)
 }
 
-// stands reports whether the sensor stands still.
-func (c *calm) stands(now moment) bool {
+// ask finds whether the sensor stands still once it has shown its value for long enough.
+func (c *calm) ask(now moment) {
 	stood := time.Duration(now.ts - c.since)
-	if stood <= partLength || len(c.latest) < partReadings {
-		return false
+	if c.asked || stood <= partLength || len(c.latest) < partReadings {
+		return
 	}
 	latest := c.latest[len(c.latest)-partReadings:]
-	changing := time.Duration(c.since - latest[0].ts) // the readings before
-	return stood > changing && wavers(latest, now.value) && c.amid(now.value)
+	if changing := time.Duration(c.since - latest[0].ts); stood <= changing { // the readings before
+		return
+	}
+	c.asked = true
+	c.still = c.still || wavers(latest, now.value) && c.amid(now.value)
 }
 
 // wavers reports whether readings went up and down around a value, without keeping to it.
