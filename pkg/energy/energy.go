@@ -30,8 +30,8 @@ const (
 	MaxMissing = 0.05
 	// MaxBound is how large the error bound may be, relative to the energy, for a grade better than C.
 	MaxBound = 0.05
-	// MaxPower is more than any processor package or GPU draws.
-	MaxPower units.Watts = 20_000
+	// maxPower is more than any processor package or GPU draws.
+	maxPower units.Watts = 20_000
 	// MaxGap is the longest gap between two readings that is accepted without asking how long the window is.
 	MaxGap = time.Second
 )

@@ -55,7 +55,7 @@ func MostPower(name string) units.Watts {
 	if slices.Contains(entire, sensor{device: name}.kind()) {
 		return record.MaxMeterPower
 	}
-	return MaxPower
+	return maxPower
 }
 
 // incomplete is why there is no energy of devices of a kind of which there are more.

@@ -120,9 +120,12 @@ type mean struct {
 }
 
 func newDevice(s *record.Sample, idle bool) *device {
+	limit := energy.MostPower(s.Device)
 	return &device{host: s.Host, source: s.Source, name: s.Device, idle: idle, throttle: map[string]float64{},
-		rises: energy.StepsOf(s.Source), counter: meter{method: Counter}, power: meter{method: Integrated},
-		average: meter{method: Averaged}}
+		rises:   energy.StepsOf(s.Source),
+		counter: meter{method: Counter, limit: limit, rises: rises{limit: limit}},
+		power:   meter{method: Integrated, limit: limit},
+		average: meter{method: Averaged, limit: limit}}
 }
 
 // add takes a sample in. idle says whether the time after it is marked idle: the sweep of a mark comes after the mark.

@@ -16,6 +16,7 @@ type moment struct {
 // meter adds up energy between readings of one quantity of a device.
 type meter struct {
 	method Method
+	limit  units.Watts // more than the device draws
 	n      int64
 	before moment
 	apart  time.Duration // how far the reading before was from the one before it
@@ -162,7 +163,7 @@ func (m *meter) unbelieved() string {
 		return energy.CounterReset
 	case m.all.time > 0 && m.all.joules == 0:
 		return energy.Stuck
-	case m.rises.leapt, units.Joules(m.all.joules) > energy.MaxPower.For(m.all.time):
+	case m.rises.leapt, units.Joules(m.all.joules) > m.limit.For(m.all.time):
 		return energy.Implausible
 	case m.halted():
 		return energy.Stuck

@@ -11,6 +11,7 @@ import (
 
 // rises watches how a counter rises.
 type rises struct {
+	limit   units.Watts // more than the device draws
 	n       int64
 	since   int64         // it shows its value
 	latest  int64         // reading
@@ -64,7 +65,7 @@ func (r *rises) stood() time.Duration {
 // leap takes in what the counter has risen by at an update. Within a second nobody knows when exactly its updates are.
 func (r *rises) leap(now moment) {
 	dt := time.Duration(now.ts - r.from.ts)
-	if r.begun && units.Joules(now.value-r.from.value) > energy.MaxPower.For(max(dt, counterSpan)) {
+	if r.begun && units.Joules(now.value-r.from.value) > r.limit.For(max(dt, counterSpan)) {
 		r.leapt = true
 	}
 	if !r.begun || dt >= counterSpan {

@@ -52,6 +52,17 @@ func TestPowerInsteadOfACounter(t *testing.T) {
 	}
 }
 
+// What hangs behind a meter may be a rack, which draws more than any processor or GPU does.
+func TestRackBehindAMeter(t *testing.T) {
+	load := func(s *record.Sample, at float64) { s.PowerW = units.Ptr(units.Watts(120_000 + 500*math.Sin(at/3))) }
+	for device, want := range map[string][]string{"meter:rack": {energy.PowerOnly}, "gpu:0": {energy.Implausible}} {
+		d, _ := gradedAs("meter", device, time.Second, 5*time.Minute, load)
+		if !slices.Equal(d.Grade.Reasons, want) || (d.EnergyJ != nil) != (device == "meter:rack") {
+			t.Errorf("%s: saw %s J, %v, want %v", device, units.G4Ptr(d.EnergyJ), d.Grade, want)
+		}
+	}
+}
+
 // Of a counter alone that stood still there is no bound, and of one that rises as none does no energy.
 func TestCounterAloneThatStandsStill(t *testing.T) {
 	for _, c := range []struct{ stops, length float64 }{{20, 30}, {20, 60}, {20, 120}, {11, 60}, {57, 60}, {20.3, 60}, {100, 600}} {
