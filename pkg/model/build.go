@@ -117,7 +117,7 @@ func (w writer) write(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }() // after install, what is left there is the old folder
+	defer func() { err = errors.Join(err, os.RemoveAll(tmp)) }() // after install, what is left there is a folder that is not needed
 	fresh := filepath.Join(tmp, "new")
 	if err := os.Mkdir(fresh, 0o755); err != nil {
 		return err
@@ -125,19 +125,25 @@ func (w writer) write(ctx context.Context) (err error) {
 	if err := w.fill(ctx, fresh); err != nil {
 		return err
 	}
-	return install(fresh, w.dir, filepath.Join(tmp, "old"))
+	return w.install(fresh, filepath.Join(tmp, "old"))
 }
 
-// install renames fresh to dir, moving what stands there to old. Where another process put a folder there in the
-// meantime, that one stays: both were written by this package, and the caller opens and so checks what it gets. The
-// parent folder is not synced: a power failure may undo the renames, but never leave half a model.
-func install(fresh, dir, old string) error {
-	if err := os.Rename(dir, old); err != nil && !errors.Is(err, os.ErrNotExist) {
+// install renames fresh to w's folder. Where another process wrote the same model there in the meantime, that one stays: to move it
+// away, if only for a moment, would take it from under a process that opens it. Another model is moved to old. The parent folder
+// is not synced: a power failure may undo the renames, but never leave half a model.
+func (w writer) install(fresh, old string) error {
+	if err := os.Rename(fresh, w.dir); !errors.Is(err, os.ErrExist) {
 		return err
 	}
-	err := os.Rename(fresh, dir)
-	if errors.Is(err, os.ErrExist) {
+	if _, err := w.matching(); err == nil {
 		return nil
+	}
+	if err := os.Rename(w.dir, old); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	err := os.Rename(fresh, w.dir)
+	if errors.Is(err, os.ErrExist) {
+		return nil // put there since; the caller opens and so checks what it gets
 	}
 	return err
 }
