@@ -22,7 +22,8 @@ quarter of an update of a window's begin; a "loop in step" repeats itself once p
 take 1%, and shows every reading the same (one that reads at both edges sees it); averages over 1 s, and readings once per second
 or less, do not see a "sine of 1 Hz", nor those once per 5 s a "sine" of up to 4 Hz, nor averages "dips at the edges" of 3 ms.
 "runs and pauses" are loads of 1 to 4 updates with pauses of 0.05 to 1.5, so that no segment between two updates shows how far
-power falls; "prefill and decode" are requests whose first 10 to 80 ms take twice the power of the rest.
+power falls; "prefill and decode" are requests whose first 10 to 80 ms take twice the power of the rest; "slow rise and fall" goes
+up and down over seconds. "mean of 100 ms" and "25 of them" are sensors that tell the mean of all, or of 25 ms, of each 100 ms.
 
 TEXT
 log=$(mktemp)
