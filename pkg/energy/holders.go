@@ -23,6 +23,12 @@ func (d *device) tenancy(w Window) tenancy {
 	return tenancy{held: held || after, sure: held == after}
 }
 
+// vacant reports whether it was told, in w or before and after it, that the measured processes had no memory on the GPU.
+func (d *device) vacant(w Window) bool {
+	t := d.tenancy(w)
+	return t.sure && !t.held
+}
+
 // occupied is how many devices of a group held memory of the measured processes.
 func occupied(group []*device, w Window) int { return len(holders(group, w)) }
 

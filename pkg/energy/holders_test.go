@@ -18,17 +18,19 @@ func TestTheGPUThatTheRunWasOn(t *testing.T) {
 		told  told
 		watts float64 // gpu:0 draws 100 W, gpu:1 200 W
 		grade record.Grade
+
+		elsewhere bool // where gpu:0 is the only one that is read, the run was on none
 	}{
-		{"the same before and after", told{9000: {1, 0}, 11_000: {1, 0}}, 100, record.GradeA},
-		{"in the window, another before", told{9000: {1, 0}, 10_300: {0, 1}}, 200, record.GradeA},
-		{"in the window, another after", told{9000: {1, 0}, 10_300: {1, 0}, 11_000: {0, 1}}, 100, record.GradeA},
-		{"both, in the window", told{10_300: {1, 0}, 10_400: {0, 1}}, 300, record.GradeA},
-		{"moved", told{9000: {1, 0}, 11_000: {0, 1}}, 300, record.GradeC},
-		{"gone", told{9000: {1, 0}, 11_000: {0, 0}}, 100, record.GradeC},
-		{"come", told{9000: {0, 0}, 11_000: {0, 1}}, 200, record.GradeC},
-		{"nothing told after", told{9000: {0, 1}}, 200, record.GradeC},
-		{"nothing told soon after", told{9000: {0, 1}, 20_000: {0, 1}}, 200, record.GradeC},
-		{"on neither", told{9000: {0, 0}, 11_000: {0, 0}}, 300, record.GradeC},
+		{"the same before and after", told{9000: {1, 0}, 11_000: {1, 0}}, 100, record.GradeA, false},
+		{"in the window, another before", told{9000: {1, 0}, 10_300: {0, 1}}, 200, record.GradeA, true},
+		{"in the window, another after", told{9000: {1, 0}, 10_300: {1, 0}, 11_000: {0, 1}}, 100, record.GradeA, false},
+		{"both, in the window", told{10_300: {1, 0}, 10_400: {0, 1}}, 300, record.GradeA, false},
+		{"moved", told{9000: {1, 0}, 11_000: {0, 1}}, 300, record.GradeC, false},
+		{"gone", told{9000: {1, 0}, 11_000: {0, 0}}, 100, record.GradeC, false},
+		{"come", told{9000: {0, 0}, 11_000: {0, 1}}, 200, record.GradeC, true},
+		{"nothing told after", told{9000: {0, 1}}, 200, record.GradeC, false},
+		{"nothing told soon after", told{9000: {0, 1}, 20_000: {0, 1}}, 200, record.GradeC, false},
+		{"on neither", told{9000: {0, 0}, 11_000: {0, 0}}, 300, record.GradeC, true},
 	} {
 		var samples []record.Sample
 		for i, device := range []string{"gpu:0", "gpu:1"} {
@@ -47,7 +49,8 @@ func TestTheGPUThatTheRunWasOn(t *testing.T) {
 			t.Errorf("%s: saw %s, %s, want %s", c.name, run.EnergyGrade, run.EnergyReasons, c.grade)
 		}
 		one := slices.DeleteFunc(samples, func(s record.Sample) bool { return s.Device == "gpu:1" })
-		if r := Of(one, must(windowOf(run))); slices.Contains(r.Reasons, SeveralGPUs) {
+		r := Of(one, must(windowOf(run)))
+		if slices.Contains(r.Reasons, SeveralGPUs) || slices.Contains(r.Reasons, NotOnGPU) != c.elsewhere {
 			t.Errorf("%s: saw %v of the only GPU", c.name, r.Reasons)
 		}
 	}

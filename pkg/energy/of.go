@@ -203,7 +203,7 @@ func (e *energy) judge(all, group []*device, w Window, class record.Device) {
 	if group[0].is(record.GPU) && severalGPUs(all) && guessed(group, w) {
 		e.reasons = append(e.reasons, SeveralGPUs)
 	}
-	if w.Device == class && !slices.ContainsFunc(group, func(d *device) bool { return !d.own.allZero(w) }) {
+	if w.Device == class && !slices.ContainsFunc(group, func(d *device) bool { return !d.vacant(w) }) {
 		e.reasons = append(e.reasons, NotOnGPU)
 	}
 	e.peak = peak(group, w, e.power(w))

@@ -276,12 +276,6 @@ func (s series) latest(w Window) float64 {
 	return s.highest(w)
 }
 
-// allZero says whether there are readings in w, and all of them are 0.
-func (s series) allZero(w Window) bool {
-	in := s.within(w.Start, w.End)
-	return len(in) > 0 && !slices.ContainsFunc(in, func(p point) bool { return p.v != 0 })
-}
-
 // share is the share of w in which the value was above 0, each reading holding until the next, for patience at most.
 func (s series) share(w Window) float64 {
 	held := int64(0)
