@@ -185,13 +185,13 @@ func (s series) grain() float64 {
 	return 0
 }
 
-// stall is how many periods a counter may show one value for, while it is read, until it counts as standing still.
-const stall = 10
+// Stall is how many periods a counter may show one value for, while it is read, until it counts as standing still.
+const Stall = 10
 
 // frozen reports whether readings in w show a counter that was not renewed for much longer than its period: the readings
 // themselves repeat, so that a recorder that did not read says nothing here.
 func (s series) frozen(w Window, period int64) bool {
-	limit := stall * period
+	limit := Stall * period
 	if period == 0 {
 		limit = max(int64(MaxGap), int64(w.Length())/MinSamples)
 	}

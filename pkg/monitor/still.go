@@ -24,9 +24,6 @@ type rises struct {
 	leapt   bool          // it rose by more than any device draws
 }
 
-// periods is for how many of its own updates a counter shows one value until it stands still, as package energy has it.
-const periods = 10
-
 // add takes a reading in, and the one before it, which is apart where it is of another recording or nothing was read for long.
 func (r *rises) add(before, now moment, apart bool) {
 	switch {
@@ -76,7 +73,7 @@ func (r *rises) leap(now moment) {
 // halts reports whether a counter that stood so long did so for much longer than between two updates, in the time that it was read.
 func (r *rises) halts(stood, read time.Duration) bool {
 	usual := (read - r.stood()) / time.Duration(max(r.n, 1))
-	return stood > max(energy.MaxGap, periods*usual)
+	return stood > max(energy.MaxGap, energy.Stall*usual)
 }
 
 // calm watches for how long readings of power do not change. A sensor whose readings went up and down and which shows one in the
